@@ -1,0 +1,57 @@
+"""Collects every Python block of every page under `docs/` as a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pages import Block, PageError, location, read_blocks
+from tests.program import Program
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    docs = parent.config.rootpath / "docs"
+    if file_path.suffix == ".md" and file_path.is_relative_to(docs):
+        return PageFile.from_parent(parent, path=file_path)
+    return None
+
+
+class PageFile(pytest.File):
+    """A page: one program, and one test a block."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        try:
+            self.blocks = read_blocks(self.path, self.config.rootpath)
+        except PageError as error:
+            raise self.CollectError(str(error)) from None
+        for index, block in enumerate(self.blocks):
+            yield BlockItem.from_parent(self, name=str(block.number), block=block, index=index)
+
+    def setup(self) -> None:
+        self.program = Program(self.config.rootpath, self.blocks)
+        self.addfinalizer(self.program.close)
+
+
+class BlockItem(pytest.Item):
+    """A block; running it runs those above it first, where they have not run yet."""
+
+    parent: PageFile
+
+    def __init__(self, *, block: Block, index: int, **keywords: object) -> None:
+        super().__init__(**keywords)
+        self.block = block
+        self.index = index
+
+    def runtest(self) -> None:
+        self.parent.program.run(self.index)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+        if isinstance(excinfo.value, PageError):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        place = location(self.path, self.block.number, self.config.rootpath)
+        return self.path, self.block.number - 1, place
