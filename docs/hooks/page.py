@@ -1,0 +1,40 @@
+"""MkDocs hook: holds every page to what a reader and a search engine need, and reports errors."""
+
+import logging
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import Abort, BuildError
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+
+log = logging.getLogger("mkdocs.hooks.page")
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> None:
+    """Warn, and so fail a strict build, at a page without a description."""
+    if not page.meta.get("description"):
+        log.warning("docs/%s:1: the page has no description in its front matter", page.file.src_uri)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Finish a page's HTML."""
+    return named_search(output)
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """Finish the HTML of a page that has no source, such as 404.html."""
+    return named_search(output) if template_name.endswith(".html") else output
+
+
+def named_search(output: str) -> str:
+    """Give the search dialog the name that Material leaves out."""
+    unnamed = 'data-md-component="search" role="dialog"'
+    if output.count(unnamed) != 1:
+        raise BuildError(f"Material's search dialog no longer holds {unnamed}: look again")
+    return output.replace(unnamed, f'{unnamed} aria-label="Search"')
+
+
+def on_build_error(error: Exception, **keywords: object) -> None:
+    """End the build with one sentence and not with a traceback, so that `make serve` goes on."""
+    if not isinstance(error, BuildError | SystemExit | KeyboardInterrupt):
+        raise Abort(f"The build stopped: {error}") from None
