@@ -1,0 +1,1 @@
+"""The snippets that the pages embed, one component a module."""
