@@ -1,0 +1,70 @@
+"""The recurrent layer against `nn.RNN` with the weights copied across."""
+
+import re
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snippets.recurrent import RecurrentLayer
+
+F64 = torch.float64
+SIZES = [(2, 5, 3), (3, 1, 4), (1, 7, 2), (4, 6, 1)]  # batch, n, d_model
+
+
+def random(*shape: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
+
+
+def close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+def layer_of(d_model: int) -> RecurrentLayer:
+    torch.manual_seed(d_model)
+    return RecurrentLayer(d_model).to(F64)
+
+
+@pytest.mark.parametrize(("batch", "n", "d_model"), SIZES)
+def test_matches_torch_forward_and_backward(batch: int, n: int, d_model: int) -> None:
+    ours = layer_of(d_model)
+    theirs = nn.RNN(d_model, d_model, batch_first=True, dtype=F64)
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(ours.W_x.weight)
+        theirs.weight_hh_l0.copy_(ours.W_h.weight)
+        theirs.bias_ih_l0.copy_(ours.W_x.bias / 3)  # two biases that add up to ours
+        theirs.bias_hh_l0.copy_(ours.W_x.bias * 2 / 3)
+    x = random(batch, n, d_model, seed=0)
+    output, (expected, last) = ours(x), theirs(x)
+    close(output, expected)
+    close(output[:, -1], last[0])
+    direction = random(batch, n, d_model, seed=1).detach()
+    mine = [x, ours.W_x.weight, ours.W_h.weight, ours.W_x.bias]
+    other = [x, theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0]
+    gradients = torch.autograd.grad((direction * output).sum(), mine)
+    wanted = torch.autograd.grad((direction * expected).sum(), other)
+    for gradient, expected_gradient in zip(gradients, wanted, strict=True):
+        close(gradient, expected_gradient)
+
+
+def test_a_state_sees_no_future() -> None:
+    layer, x, other = layer_of(3), random(2, 7, 3, seed=0), random(2, 7, 3, seed=1)
+    mixed = torch.cat([x[:, :4], other[:, 4:]], dim=1)
+    close(layer(x)[:, :4], layer(mixed)[:, :4])
+    assert not torch.allclose(layer(x)[:, 4:], layer(mixed)[:, 4:])
+
+
+def test_steps_from_zeros_are_the_layer() -> None:
+    layer, x = layer_of(3), random(2, 7, 3, seed=0)
+    h = torch.zeros(2, 3, dtype=F64)
+    for t in range(7):
+        h = layer.step(layer.W_x(x[:, t]), h)
+        close(layer(x)[:, t], h)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 4), (2, 0, 3), (2, 5, 1, 3)])
+def test_rejects_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
+    message = f"x must be (batch, n, 3), not {shape}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        RecurrentLayer(3)(torch.zeros(shape))
