@@ -1,0 +1,211 @@
+"""The built site: what it shows is what ran, its links lead somewhere, its formulas are set."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
+
+from tests.conftest import ROOT, build
+from tests.pages import (
+    check_shown_is_run,
+    location,
+    read_blocks,
+    shown_python,
+    site_config,
+)
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+LABS = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.glob("lab/*.py"))
+WITHOUT_A_BLOCK = ["notes.md"]
+PROGRAMS = [page for page in PAGES if page not in WITHOUT_A_BLOCK]
+ALLOWED_IMPORTS = {"torch", "matplotlib"} | sys.stdlib_module_names
+THEME_SCRIPT = re.compile(
+    r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
+)
+SITE_ADDRESS = "https://site.invalid/"
+
+
+def built(site: Path, source: str) -> Path:
+    """The HTML file of a page or lab."""
+    stem = Path(source).with_suffix("")
+    folder = stem.parent if stem.name == "index" else stem
+    return site / folder / "index.html"
+
+
+def html_files(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def test_the_build_prints_no_warning(build_log: str) -> None:
+    assert not re.search(r"warn|error|deprecat", build_log, re.IGNORECASE), build_log
+
+
+def test_a_second_build_executes_no_lab(site: Path) -> None:
+    log = build().stdout
+    assert log.count("Cache hit") == len(LABS) > 0, log
+    assert "Converting notebook" not in log
+    assert "Cache miss" not in log
+
+
+def test_only_the_pages_named_here_have_no_block() -> None:
+    assert [page for page in PAGES if not read_blocks(DOCS / page, ROOT)] == WITHOUT_A_BLOCK
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_shown_is_the_python_that_ran(page: str, site: Path) -> None:
+    html = built(site, page).read_text(encoding="utf-8")
+    check_shown_is_run(read_blocks(DOCS / page, ROOT), html, DOCS / page, ROOT)
+
+
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_copied_code_runs_where_only_torch_is(page: str, site: Path, tmp_path: Path) -> None:
+    """Runs the code out of the built HTML, in an empty directory that cannot import this one."""
+    code = "\n\n".join(shown_python(built(site, page).read_text(encoding="utf-8"))) + "\n"
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(code))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= ALLOWED_IMPORTS, f"docs/{page} imports {imported - ALLOWED_IMPORTS}"
+    script = tmp_path / "copied.py"
+    script.write_text(code, encoding="utf-8")
+    work = tmp_path / "empty"
+    work.mkdir()
+    run = subprocess.run(
+        [sys.executable, "-I", str(script)], cwd=work, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"docs/{page}, copied from its page, fails:\n{run.stderr}"
+    blocks = read_blocks(DOCS / page, ROOT)
+    assert run.stdout == "".join(block.expected_output or "" for block in blocks)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_heading_has_an_id_of_its_own(page: str) -> None:
+    fenced = False
+    ids = []
+    for number, line in enumerate((DOCS / page).read_text(encoding="utf-8").splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced and re.match(r"#{1,6} ", line):
+            found = re.search(r"\{ #([a-z0-9-]+) \}$", line)
+            here = location(DOCS / page, number, ROOT)
+            assert found, f"{here}: the heading needs an id, as in '## Run it {{ #run-it }}'"
+            assert found[1] not in ids, f"{here}: the id {found[1]} is used twice"
+            ids.append(found[1])
+
+
+def test_every_page_describes_itself(site: Path) -> None:
+    seen: dict[str, str] = {}
+    for source in [*PAGES, *LABS]:
+        soup = BeautifulSoup(built(site, source).read_text(encoding="utf-8"), "lxml")
+        for name in ("og:title", "og:description", "og:image", "og:url"):
+            assert soup.find("meta", property=name), f"docs/{source} has no {name}"
+        description = soup.find("meta", attrs={"name": "description"})["content"]
+        assert soup.find("meta", property="og:description")["content"] == description
+        assert 50 <= len(description) <= 170, f"docs/{source}: {len(description)} characters"
+        assert description not in seen, f"docs/{source} and docs/{seen[description]} share one"
+        seen[description] = source
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    """Follows every address within the site, its fragment included, from the built HTML."""
+    soups = {
+        path: BeautifulSoup(path.read_text(encoding="utf-8"), "lxml") for path in html_files(site)
+    }
+    ids = {path: {node["id"] for node in soup.select("[id]")} for path, soup in soups.items()}
+    site_url = site_config(ROOT).site_url
+    broken = []
+    for path, soup in soups.items():
+        here = urljoin(SITE_ADDRESS, path.relative_to(site).as_posix())
+        targets = [node.get(name) for name in ("href", "src") for node in soup.select(f"[{name}]")]
+        for target in targets:
+            absolute = urljoin(here, target.replace(site_url, SITE_ADDRESS))
+            if not absolute.startswith(SITE_ADDRESS):
+                continue
+            address, fragment = urldefrag(absolute)
+            file = site / unquote(address.removeprefix(SITE_ADDRESS))
+            file = file / "index.html" if file.is_dir() else file
+            if not file.is_file() or (fragment and unquote(fragment) not in ids.get(file, ())):
+                broken.append(f"{path.relative_to(site)}: {target}")
+    assert not broken, "these links lead nowhere:\n" + "\n".join(broken)
+
+
+def test_no_page_asks_another_host_for_anything(site: Path) -> None:
+    for path in html_files(site):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        for node in soup.select("script[src], link[href], img[src], iframe[src], source[src]"):
+            if node.get("rel") in (["canonical"], ["next"], ["prev"]):
+                continue
+            target = node.get("src") or node.get("href")
+            assert not re.match(r"(https?:)?//", target), f"{path.relative_to(site)}: {target}"
+
+
+def test_the_only_inline_scripts_are_the_themes(site: Path) -> None:
+    """Material's: where its storage lives, the palette before the first paint, an opened anchor."""
+    for path in html_files(site):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        inline = [node for node in soup.find_all("script") if not node.get("src")]
+        foreign = [
+            node.get_text()[:60]
+            for node in inline
+            if node.get("id") != "__config" and not THEME_SCRIPT.match(node.get_text())
+        ]
+        assert not foreign, f"{path.relative_to(site)}: {foreign}"
+        assert sum(len(node.get_text()) for node in inline) < 4096
+        assert not soup.find_all("style"), f"{path.relative_to(site)} has an inline style sheet"
+
+
+def test_every_formula_is_set_with_glyphs_that_the_font_has(site: Path) -> None:
+    glyphs = TTFont(DOCS / "assets/fonts/stix-two-math.woff2").getBestCmap()
+    italic = {chr(ord("a") + i): chr(0x1D44E + i) for i in range(26)} | {"h": "\u210e"}
+    italic |= {chr(ord("A") + i): chr(0x1D434 + i) for i in range(26)}
+    italic |= {chr(0x3B1 + i): chr(0x1D6FC + i) for i in range(25)}
+    formulas = 0
+    for path in html_files(site):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        for holder in soup.select(".arithmatex"):
+            math = holder.find("math")
+            if holder.find("a") and not math:
+                continue  # a reference to a numbered formula
+            assert math, f"{path.relative_to(site)}: {holder.get_text()} is not set"
+            formulas += 1
+            for leaf in math.find_all(["mi", "mo", "mn", "mtext", "ms"]):
+                text = leaf.get_text()
+                shown = italic.get(text, text) if leaf.name == "mi" else text
+                lacking = {c for c in shown if ord(c) not in glyphs and not c.isspace()}
+                assert not lacking, (
+                    f"{path.relative_to(site)}: no glyph for {lacking} in {math['data-latex']}"
+                )
+    assert formulas > 50
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_a_lab_shows_the_code_that_its_notebook_holds(lab: str, site: Path) -> None:
+    page = built(site, lab)
+    notebook = json.loads(page.with_name(f"{Path(lab).stem}.ipynb").read_text(encoding="utf-8"))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert shown_python(page.read_text(encoding="utf-8")) == [text.rstrip() for text in code]
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_a_downloaded_lab_needs_nothing_of_this_repository(lab: str, site: Path) -> None:
+    """It was executed by the build in a folder of its own; here its text is held to that."""
+    page = built(site, lab)
+    notebook = page.with_name(f"{Path(lab).stem}.ipynb").read_text(encoding="utf-8")
+    assert "snippets" not in "".join(shown_python(page.read_text(encoding="utf-8")))
+    assert notebook == (ROOT / ".cache/labs" / f"{Path(lab).stem}.ipynb").read_text(
+        encoding="utf-8"
+    )
