@@ -192,6 +192,16 @@ def test_every_formula_is_set_with_glyphs_that_the_font_has(site: Path) -> None:
     assert formulas > 50
 
 
+def test_no_formula_is_left_as_tex(site: Path) -> None:
+    """The Markdown extension cannot see TeX within raw HTML; a reader would."""
+    for path in html_files(site):
+        article = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml").article
+        for set_otherwise in article.select("pre, code, math, svg"):
+            set_otherwise.decompose()
+        left = re.search(r"\$[^$\n]*[\\^_{][^$\n]*\$|\\\(|\\\[", article.get_text())
+        assert not left, f"{path.relative_to(site)}: {left[0]}"
+
+
 @pytest.mark.parametrize("lab", LABS)
 def test_a_lab_shows_the_code_that_its_notebook_holds(lab: str, site: Path) -> None:
     page = built(site, lab)

@@ -191,7 +191,7 @@ def output_html(output: Tag, caption: str) -> str:
 
 def plot(svg: Tag, caption: str) -> str:
     """A matplotlib drawing that follows the page's palette and has a name."""
-    for unwanted in svg.select("metadata"):
+    for unwanted in svg.select("metadata, style"):  # the site's own style sheet has the latter
         unwanted.decompose()
     svg["role"] = "img"
     svg["aria-label"] = caption

@@ -1,6 +1,6 @@
 """The formula extension: every formula becomes MathML or fails with its file, line and reason.
 
-Of the pages in `tests/fixtures/math`, `formulas.md` is right and the others are wrong in the one
+Of the pages in `tests/fixtures/mathml`, `formulas.md` is right and the others are wrong in the one
 way that their names say.
 """
 
@@ -12,11 +12,11 @@ from bs4 import BeautifulSoup
 from markdown import Markdown
 from math_core import LatexToMathML
 
-from docs.hooks.math import MathError, math_element
+from docs.hooks.mathml import MathError, math_element
 from tests.pages import site_config
 from tests.small_site import ROOT, build_site, make_site
 
-PAGES = ROOT / "tests" / "fixtures" / "math"
+PAGES = ROOT / "tests" / "fixtures" / "mathml"
 
 NOT_FOUND = "This TeX is not taken for a formula."
 # A page that does not build: its name, the line that is named, and how the reason begins.
@@ -129,6 +129,12 @@ def test_equations_are_numbered_and_references_lead_to_them(page: BeautifulSoup)
     assert numbers == {"eq:first": "(1)", "eq:second": "(2)", "eq:later": "(4)"}
     links = {link["href"]: link.get_text() for link in page.select("span.arithmatex > a")}
     assert links == {"#eq:later": "(4)", "#eq:first": "(1)"}
+
+
+def test_the_stop_after_a_formula_belongs_to_it(page: BeautifulSoup) -> None:
+    inequality = page.find("math", {"data-latex": "x<y>z"})
+    assert inequality.next_sibling == "."
+    assert inequality.parent.next_sibling.startswith(" Emphasis")
 
 
 def test_the_table_of_contents_holds_text(page: BeautifulSoup) -> None:
