@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.pages import Block, PageError, location, read_blocks
 from tests.program import Program
 
 pytest_plugins = ["pytester"]
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(1)  # tensors are small here: a second thread costs more than it gives
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -86,7 +87,11 @@ def test_the_copied_code_runs_where_only_torch_is(page: str, site: Path, tmp_pat
     work = tmp_path / "empty"
     work.mkdir()
     run = subprocess.run(
-        [sys.executable, "-I", str(script)], cwd=work, capture_output=True, text=True
+        [sys.executable, "-I", str(script)],
+        cwd=work,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, f"docs/{page}, copied from its page, fails:\n{run.stderr}"
     blocks = read_blocks(DOCS / page, ROOT)

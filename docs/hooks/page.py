@@ -1,9 +1,13 @@
 """MkDocs hook: holds every page to what a reader and a search engine need, and reports errors."""
 
 import logging
+import shutil
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort, BuildError
+from mkdocs.livereload import LiveReloadServer
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
@@ -34,7 +38,23 @@ def named_search(output: str) -> str:
     return output.replace(unnamed, f'{unnamed} aria-label="Search"')
 
 
+def on_serve(server: LiveReloadServer, config: MkDocsConfig, builder: Callable) -> None:
+    """Go on serving the last good pages while a page is broken; MkDocs would let readers wait."""
+    rebuild = server.builder
+
+    def rebuild_or_say_why() -> None:
+        with TemporaryDirectory() as last_good:
+            shutil.copytree(server.root, last_good, dirs_exist_ok=True)
+            try:
+                rebuild()
+            except Abort as error:
+                shutil.copytree(last_good, server.root, dirs_exist_ok=True)
+                log.error("%s\nStill serving the last good pages.", error)
+
+    server.builder = rebuild_or_say_why
+
+
 def on_build_error(error: Exception, **keywords: object) -> None:
-    """End the build with one sentence and not with a traceback, so that `make serve` goes on."""
+    """End the build with one sentence and not with a traceback."""
     if not isinstance(error, BuildError | SystemExit | KeyboardInterrupt):
         raise Abort(f"The build stopped: {error}") from None
