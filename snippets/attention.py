@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from snippets.softmax import softmax
+from snippets.softmax import softmax, softmax_backward
 
 
 # --8<-- [start:check_attention]
@@ -83,3 +83,56 @@ def scaled_dot_product_attention(
 
 
 # --8<-- [end:scaled_dot_product_attention]
+
+
+# --8<-- [start:attention_backward]
+def attention_backward(
+    query: Tensor, key: Tensor, value: Tensor, weights: Tensor, grad_output: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Carry the gradient of a loss from the output of attention back to its three inputs.
+
+        dV = Wᵀ dO,  dW = dO Vᵀ,  dS = softmax_backward(W, dW)
+        dQ = dS K / √d_k,  dK = dSᵀ Q / √d_k
+
+    dX stands for the gradient of the loss with respect to X, O for the output, W for the weights
+    and S for the scores. No mask is needed: a weight of 0 has a score without a gradient.
+
+    Args:
+        query: (..., n_query, d_k).
+        key: (..., n_key, d_k).
+        value: (..., n_key, d_v).
+        weights: (..., n_query, n_key), as `scaled_dot_product_attention` returned them, without
+            dropout.
+        grad_output: (..., n_query, d_v), the gradient of the loss with respect to the output, in
+            the dtype of the others.
+
+    Returns:
+        The gradients with respect to `query`, `key` and `value`, each of its input's shape.
+
+    Raises:
+        ValueError: If shapes do not fit. Leading axes have to be equal: where one input was
+            broadcast, its gradient would have to be summed.
+
+    Source: Dao et al. (2022), appendix B.2; the forward pass is equation (1) of Vaswani et al.
+        (2017), section 3.2.1.
+    """
+    check_attention(query, key, value, None)
+    *leading, n_query, d_k = query.shape
+    n_key, d_v = value.shape[-2:]
+    for name, tensor, shape in (
+        ("key", key, (*leading, n_key, d_k)),
+        ("value", value, (*leading, n_key, d_v)),
+        ("weights", weights, (*leading, n_query, n_key)),
+        ("grad_output", grad_output, (*leading, n_query, d_v)),
+    ):
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must have the shape {shape}, not {tuple(tensor.shape)}")
+    grad_value = weights.mT @ grad_output  # (..., n_key, d_v)
+    grad_weights = grad_output @ value.mT  # (..., n_query, n_key)
+    grad_scores = softmax_backward(weights, grad_weights) / math.sqrt(d_k)
+    grad_query = grad_scores @ key  # (..., n_query, d_k)
+    grad_key = grad_scores.mT @ query  # (..., n_key, d_k)
+    return grad_query, grad_key, grad_value
+
+
+# --8<-- [end:attention_backward]
