@@ -88,11 +88,13 @@ class MultiHeadAttention(nn.Module):
         for name, x in (("query", query), ("key", key), ("value", value)):
             if x.dim() != 3 or x.shape[-1] != self.d_model:
                 raise ValueError(f"{name} must be (batch, n, {self.d_model}), not {tuple(x.shape)}")
-            if len(x) != len(query):
-                raise ValueError(f"query has batch size {len(query)} but {name} has {len(x)}")
+            if x.shape[0] != query.shape[0]:
+                raise ValueError(
+                    f"query has batch size {query.shape[0]} but {name} has {x.shape[0]}"
+                )
         check_attention(query, key, value, mask)
         if mask is not None:
-            mask = mask.expand(len(query), query.shape[1], key.shape[1]).unsqueeze(1)
+            mask = mask.expand(query.shape[0], query.shape[1], key.shape[1]).unsqueeze(1)
             # (batch, 1, n_query, n_key)
         q = split_heads(self.W_q(query), self.n_heads)  # (batch, n_heads, n_query, d_k)
         k = split_heads(self.W_k(key), self.n_heads)  # (batch, n_heads, n_key, d_k)
