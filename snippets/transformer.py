@@ -1,0 +1,136 @@
+"""The complete model, section 3 of the paper: `docs/model/transformer.md`.
+
+Shapes: `n_src` and `n_tgt` are the lengths of source and target, `d_model` is the width of
+everything between the token ids and the logits.
+"""
+
+from torch import Tensor, nn
+
+from snippets.decoder import Decoder
+from snippets.embedding import TokenEmbedding
+from snippets.encoder import Encoder
+from snippets.positional_encoding import PositionalEncoding
+
+
+# --8<-- [start:Transformer]
+class Transformer(nn.Module):
+    """The Transformer: from source tokens and the target so far to logits for the next token.
+
+    The sizes default to the paper's base model. Matrices start Xavier uniform and biases at 0,
+    which the paper leaves open; embeddings start N(0, 1 / d_model). The last linear map has no
+    bias.
+
+    Args:
+        src_vocab_size: Number of source tokens.
+        tgt_vocab_size: Number of target tokens.
+        d_model: Width of embeddings and of every layer's inputs and outputs.
+        n_heads: Number of attention heads; it divides `d_model`.
+        n_layers: Number of encoder layers, and of decoder layers.
+        d_ff: Width inside the feed-forward networks.
+        dropout: Probability in [0, 1) of dropping a number in training. It acts where section 5.4
+            says: on the output of every sub-layer, before the sum, and on the two sums of
+            embeddings and positions. `torch.nn.Transformer` drops attention weights and
+            feed-forward activations too.
+        norm_first: Pre-norm if True, with a `LayerNorm` at the end of both stacks; the paper has
+            post-norm.
+        share_embeddings: Use one matrix for source embedding, target embedding and the last linear
+            map, as the paper does (section 3.4).
+
+    Raises:
+        ValueError: If sizes do not fit, `dropout` is not in [0, 1), or embeddings are to be shared
+            by vocabularies of different sizes.
+
+    Source: Vaswani et al. (2017), section 3.
+    """
+
+    def __init__(
+        self,
+        src_vocab_size: int,
+        tgt_vocab_size: int,
+        d_model: int = 512,
+        n_heads: int = 8,
+        n_layers: int = 6,
+        d_ff: int = 2048,
+        dropout: float = 0.1,
+        norm_first: bool = False,
+        share_embeddings: bool = False,
+    ) -> None:
+        super().__init__()
+        if share_embeddings and src_vocab_size != tgt_vocab_size:
+            raise ValueError(
+                "shared embeddings need one vocabulary, but src_vocab_size = "
+                f"{src_vocab_size} and tgt_vocab_size = {tgt_vocab_size}"
+            )
+        self.src_embedding = TokenEmbedding(src_vocab_size, d_model)
+        self.tgt_embedding = (
+            self.src_embedding if share_embeddings else TokenEmbedding(tgt_vocab_size, d_model)
+        )
+        self.positional_encoding = PositionalEncoding(d_model, dropout)
+        self.encoder = Encoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
+        self.decoder = Decoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
+        self.output = nn.Linear(d_model, tgt_vocab_size, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if share_embeddings:
+            self.output.weight = self.tgt_embedding.weight
+
+    def encode(self, src: Tensor, src_mask: Tensor | None) -> Tensor:
+        """Turn source tokens into the memory that the decoder reads; once a sentence is enough.
+
+        Args:
+            src: Token ids, integer (batch, n_src).
+            src_mask: Boolean, True where a source position may attend to another, broadcastable to
+                (batch, n_src, n_src), such as a padding mask (batch, 1, n_src); or None.
+
+        Returns:
+            The memory (batch, n_src, d_model).
+        """
+        return self.encoder(self.positional_encoding(self.src_embedding(src)), src_mask)
+
+    def decode(
+        self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None, src_mask: Tensor | None
+    ) -> Tensor:
+        """Turn the target so far and the memory into logits for the token after each position.
+
+        Args:
+            tgt: Token ids, integer (batch, n_tgt), with the start token first.
+            memory: What `encode` returned, (batch, n_src, d_model).
+            tgt_mask: Boolean, True where a target position may attend to another, broadcastable to
+                (batch, n_tgt, n_tgt); causal in the paper. None hides nothing, not even the future.
+            src_mask: Boolean, True where a target position may attend to a source position,
+                broadcastable to (batch, n_tgt, n_src); or None.
+
+        Returns:
+            Logits (batch, n_tgt, tgt_vocab_size); row i is about token i + 1.
+        """
+        x = self.positional_encoding(self.tgt_embedding(tgt))  # (batch, n_tgt, d_model)
+        return self.output(self.decoder(x, memory, tgt_mask, src_mask))
+
+    def forward(
+        self, src: Tensor, tgt: Tensor, src_mask: Tensor | None, tgt_mask: Tensor | None
+    ) -> Tensor:
+        """Encode the source and decode every target position in one pass, as training does.
+
+        Args:
+            src: Token ids, integer (batch, n_src).
+            tgt: Token ids, integer (batch, n_tgt): the target shifted right, behind a start token.
+            src_mask: Boolean, True at the source positions that may be attended to, broadcastable
+                to (batch, n_src, n_src) and to (batch, n_tgt, n_src): a padding mask
+                (batch, 1, n_src); or None.
+            tgt_mask: As in `decode`. The masks have no default, because a model without its causal
+                mask trains without an error.
+
+        Returns:
+            Logits (batch, n_tgt, tgt_vocab_size).
+
+        Raises:
+            ValueError: If shapes do not fit.
+            TypeError: If a mask is not boolean.
+        """
+        return self.decode(tgt, self.encode(src, src_mask), tgt_mask, src_mask)
+
+
+# --8<-- [end:Transformer]
