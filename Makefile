@@ -5,7 +5,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test lint format fonts clean
+.PHONY: help serve build test bench lint format fonts clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ build: .venv/ready ## build the site into site/; a warning fails the build
 
 test: lint ## run every check
 	$(BIN)/python -m pytest
+
+bench: .venv/ready ## time the model against torch.nn.Transformer; replaces the committed results
+	$(BIN)/python -m benchmarks.speed
 
 lint: .venv/ready ## check the code's style
 	$(BIN)/ruff check
