@@ -25,7 +25,12 @@ from tests.pages import (
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 LABS = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.glob("lab/*.py"))
-WITHOUT_A_BLOCK = ["notes.md"]
+WITHOUT_A_BLOCK = [
+    "notes.md",
+    "reference/bibliography.md",
+    "reference/glossary.md",
+    "reference/notation.md",
+]
 PROGRAMS = [page for page in PAGES if page not in WITHOUT_A_BLOCK]
 ALLOWED_IMPORTS = {"torch", "matplotlib"} | sys.stdlib_module_names
 THEME_SCRIPT = re.compile(
