@@ -17,7 +17,7 @@ build: .venv/ready ## build the site into site/; a warning fails the build
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint ## run every check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
 
 bench: .venv/ready ## time the model against torch.nn.Transformer; replaces the committed results
 	$(BIN)/python -m benchmarks.speed

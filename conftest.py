@@ -48,6 +48,7 @@ class BlockItem(pytest.Item):
         super().__init__(**keywords)
         self.block = block
         self.index = index
+        self.add_marker(pytest.mark.xdist_group(str(self.path)))  # a page stays in one process
 
     def runtest(self) -> None:
         self.parent.program.run(self.index)

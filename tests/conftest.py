@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -25,10 +26,10 @@ FLAGS = (
 )
 
 
-def build() -> subprocess.CompletedProcess[str]:
-    """Build the site as `make build` does, with what it prints."""
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site into a folder as `make build` does, with what it prints."""
     return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict"],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         stdout=subprocess.PIPE,
@@ -38,18 +39,25 @@ def build() -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def build_log() -> str:
-    """What the build of the site printed."""
-    result = build()
-    if result.returncode != 0:
-        pytest.fail(f"the site does not build:\n{result.stdout}", pytrace=False)
-    return result.stdout
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built site, built once for all processes that test it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, log = shared / "site", shared / "build.log"
+    with FileLock(shared / "build.lock"):
+        if not log.is_file():
+            result = build(folder)
+            if result.returncode != 0:
+                pytest.fail(f"the site does not build:\n{result.stdout}", pytrace=False)
+            log.write_text(result.stdout, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")
-def site(build_log: str) -> Path:
-    """The folder of the built site."""
-    return ROOT / "site"
+def build_log(site: Path) -> str:
+    """What the build of the site printed."""
+    return (site.parent / "build.log").read_text(encoding="utf-8")
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

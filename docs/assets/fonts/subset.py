@@ -15,13 +15,13 @@ from fontTools.ttLib import TTFont
 HERE = Path(__file__).parent
 ASCII = range(0x20, 0x7F)
 PUNCTUATION = "–—‘’“”×…"
-GREEK = "ΓΔΘΛΞΠΣΦΨΩαβγδεζηθικλμνξπρστυφχψω"
+GREEK = "ΓΔΘΛΞΠΣΦΨΩαβγδεζηθικλμνξπρστυφχψωϵϑϕ"
 ITALIC_LATIN = [*range(0x1D434, 0x1D468), 0x210E]  # Unicode keeps the italic h elsewhere
 ITALIC_GREEK = range(0x1D6FC, 0x1D71C)
 SYMBOLS = (
     "\u00a0\u2061\u2062\u2063"  # the space, and the operators that are written but not seen
     "¬°±·×÷–—‖′″…←→↔↦⇐⇒⇔⟶⟹⟺∀∂∃∅∇∈∉∏∑−∓∕∗∘√∝∞∣∥∧∨∩∪∫∼≃≅≈≔≜≟≠≡≤≥≪≫⊂⊆⊙⊕⊗⊤⊥⊺⋅⋆⋮⋯⋱⌈⌉⌊⌋⏞⏟⟨⟩ˆ˜¯˙ˉ‾ℓ"
-    "ℝℕℤ𝔼ℙ𝟙𝒩𝒪𝒟ℒ"
+    "ℝℕℤ𝔼ℙ𝟙𝟎𝟏𝒩𝒪𝒟ℒ"
 )
 
 
