@@ -43,7 +43,7 @@ PLOT_COLOURS = {
     "#2ca02c": "var(--plot-3)",
     "#d62728": "var(--plot-4)",
 }
-MARKDOWN_OUTPUT = re.compile(r"<lab-output data-cell=\"(\d+)\"></lab-output>")
+OUTPUT_PLACE = re.compile(r"<lab-output data-cell=\"(\d+)\"></lab-output>")
 
 
 def is_lab(source: str) -> bool:
@@ -107,7 +107,7 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
             raise BuildError(failure(error, notebook, source, page.file.src_uri)) from None
         outputs = outputs_of(page.content, notebook)
         Page.render(page, config, files)
-        page.content = MARKDOWN_OUTPUT.sub(lambda match: outputs[int(match[1])], page.content)
+        page.content = OUTPUT_PLACE.sub(lambda match: outputs[int(match[1])], page.content)
 
     page.render = render
     return page
