@@ -1,5 +1,7 @@
 """The counts of operations and of steps against formulas and other counts."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from snippets.complexity import count_flops, sequential_operations
 from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted_attention import RestrictedSelfAttention, banded_attention
 
 SIZES = [(1, 13, 8, 2), (2, 5, 12, 3), (3, 40, 8, 4), (1, 1, 6, 1)]  # batch, n, d, n_heads
 
@@ -71,10 +73,20 @@ def test_convolutions_cost_their_kernel(
 def test_restricted_attention_costs_its_window(
     batch: int, n: int, d: int, n_heads: int, r: int
 ) -> None:
-    window = 2 * min(r, n - 1) + 1
+    seen = min(r, n - 1)
+    block = max(seen, 1)
+    queries = math.ceil(n / block) * block  # the last block is filled up
     layer = RestrictedSelfAttention(d, n_heads, r)
-    expected = batch * (8 * n * d**2 + 4 * window * n * d)
+    expected = batch * (8 * n * d**2 + 4 * queries * (block + 2 * seen) * d)
     assert count_flops(layer, torch.randn(batch, n, d)) == expected
+
+
+@pytest.mark.parametrize("r", [0, 1, 3])
+def test_banded_attention_in_blocks_of_one_makes_no_product_in_vain(r: int) -> None:
+    batch, n_heads, n, d_k = 2, 3, 11, 5
+    q = torch.randn(batch, n_heads, n, d_k)
+    counted = count_flops(lambda q: banded_attention(q, q, q, r, block=1), q)
+    assert counted == batch * n_heads * 4 * (2 * r + 1) * n * d_k
 
 
 def test_elementwise_operations_count_as_nothing() -> None:
@@ -100,7 +112,7 @@ def test_only_the_recurrent_chain_grows_with_n() -> None:
         RestrictedSelfAttention(d, 3, 2),
     ]
     for layer in parallel:
-        assert chain(layer, 5, d) == chain(layer, 13, d) == chain(layer, 40, d)
+        assert chain(layer, 6, d) == chain(layer, 14, d) == chain(layer, 40, d)
     for n in (1, 2, 13):
         assert chain(RecurrentLayer(d), n, d) == 3 * n + 1  # the last one lays them side by side
     theirs = nn.RNN(d, d, batch_first=True)

@@ -1,15 +1,15 @@
-"""Restricted self-attention against full attention under a band mask, and its memory."""
+"""Restricted self-attention against full attention under a band mask, and what it saves."""
 
 import re
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from snippets.measure import median_seconds, peak_memory
 from snippets.multi_head import MultiHeadAttention
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted_attention import RestrictedSelfAttention, banded_attention
 
 F64 = torch.float64
 SIZES = [  # batch, n_heads, n, d_model, r
@@ -55,6 +55,21 @@ def test_equals_masked_full_attention_forward_and_backward(
         close(gradient, wanted)
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 4, 11, 20])
+def test_blocks_of_every_size_give_the_same(block: int) -> None:
+    batch, n_heads, n, d_k, d_v, r = 2, 3, 11, 5, 4, 3
+    sizes = ((batch, n_heads, n, d_k), (batch, n_heads, n, d_k), (batch, n_heads, n, d_v))
+    inputs = [random(*size, seed=i) for i, size in enumerate(sizes)]
+    output = banded_attention(*inputs, r, block)
+    expected = nn.functional.scaled_dot_product_attention(*inputs, attn_mask=band(n, r))
+    close(output, expected)
+    direction = random(*output.shape, seed=3).detach()
+    mine = torch.autograd.grad((direction * output).sum(), inputs)
+    other = torch.autograd.grad((direction * expected).sum(), inputs)
+    for gradient, wanted in zip(mine, other, strict=True):
+        close(gradient, wanted)
+
+
 def test_matches_torch_under_a_band_mask() -> None:
     """The oracle of the test above is ours; this one is PyTorch's own module."""
     torch.manual_seed(0)
@@ -79,38 +94,33 @@ def test_a_position_sees_its_window_and_nothing_else(r: int) -> None:
         assert torch.equal(gradient[0].ne(0).any(-1), band(n, r)[i])
 
 
-class LargestMode(TorchDispatchMode):
-    """Notes the storage of the largest tensor that is made."""
-
-    largest = 0
-
-    def __torch_dispatch__(
-        self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        result = operation(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):
-            elements = result.untyped_storage().nbytes() // result.element_size()
-            self.largest = max(self.largest, elements)
-        return result
+def test_memory_grows_with_n_and_not_with_its_square() -> None:
+    layer = RestrictedSelfAttention(d_model=6, n_heads=2, r=4)
+    for backend in (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION):  # the first stores the scores
+        with torch.no_grad(), sdpa_kernel(backend):
+            peaks = [peak_memory(lambda n=n: layer(torch.zeros(1, n, 6))) for n in (256, 512, 768)]
+        assert peaks[2] - peaks[1] == peaks[1] - peaks[0] < 256 * 256 * 4
 
 
-def largest_tensor(layer: nn.Module, *inputs: Tensor) -> int:
-    mode = LargestMode()
-    with mode:
-        layer(*inputs)
-    return mode.largest
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_takes_a_tenth_of_the_time_and_memory_of_masked_full_attention(need_weights: bool) -> None:
+    """Against the fused kernel and against the explicit matrix, the whole layer, one thread."""
+    n, r, d_model, n_heads = 8192, 64, 64, 1
+    torch.manual_seed(0)
+    banded = RestrictedSelfAttention(d_model, n_heads, r)
+    full = MultiHeadAttention(d_model, n_heads)
+    full.load_state_dict(banded.state_dict())
+    x, position = torch.randn(1, n, d_model), torch.arange(n)
 
+    def masked() -> Tensor:
+        near = (position.unsqueeze(1) - position).abs() <= r
+        output = full(x, x, x, near, need_weights=need_weights)
+        return output[0] if need_weights else output
 
-@pytest.mark.parametrize("n", [256, 512, 1024])
-def test_memory_grows_with_n_and_not_with_its_square(n: int) -> None:
-    r, d_model = 2, 8
-    layer, x = RestrictedSelfAttention(d_model, 2, r), torch.zeros(1, n, d_model)
-    assert largest_tensor(layer, x) == (2 * r + 1) * n * d_model < n * n
-
-
-def test_the_measure_of_memory_sees_the_matrix_of_full_attention() -> None:
-    layer, x = MultiHeadAttention(8, 2), torch.zeros(1, 256, 8)
-    assert largest_tensor(lambda x: layer(x, x, x, need_weights=True), x) == 2 * 256 * 256
+    with torch.no_grad():
+        torch.testing.assert_close(banded(x), masked(), rtol=0, atol=1e-5)
+        assert peak_memory(lambda: banded(x)) < peak_memory(masked) / 10
+        assert median_seconds(lambda: banded(x), 5) < median_seconds(masked, 1) / 10
 
 
 @pytest.mark.parametrize(
@@ -126,8 +136,29 @@ def test_rejects_sizes_that_do_not_fit(arguments: tuple, message: str) -> None:
         RestrictedSelfAttention(*arguments)
 
 
-@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 4), (2, 5, 1, 6)])
+@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 4), (2, 5, 1, 6), (2, 0, 6)])
 def test_rejects_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
     message = f"x must be (batch, n, 6), not {shape}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         RestrictedSelfAttention(6, 2, 1)(torch.zeros(shape))
+
+
+X, LONGER, WIDER = (2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 5, 6)
+ONE_N = "query and key must be (batch, n_heads, n, d_k) with one n, at least 1, not"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "r", "block", "message"),
+    [
+        ((X, WIDER, X), 1, None, "query has d_k = 4 but key has d_k = 6"),
+        ((X, LONGER, LONGER), 1, None, f"{ONE_N} (2, 3, 5, 4) and (2, 3, 7, 4)"),
+        ((X[1:], X[1:], X[1:]), 1, None, f"{ONE_N} (3, 5, 4) and (3, 5, 4)"),
+        ((X, X, X), -1, None, "r must be at least 0, not -1"),
+        ((X, X, X), 1, 0, "block must be at least 1, not 0"),
+    ],
+)
+def test_rejects_arguments_that_do_not_fit(
+    shapes: tuple, r: int, block: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        banded_attention(*(torch.zeros(shape) for shape in shapes), r, block)

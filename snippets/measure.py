@@ -1,0 +1,111 @@
+"""What a run takes, in seconds and in bytes, and how that grows: `docs/lab/complexity.py`."""
+
+import math
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scipy.stats import linregress, t
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+# --8<-- [start:median_seconds]
+def median_seconds(run: Callable[[], Any], repeats: int = 5) -> float:
+    """The median wall-clock time of `run` in seconds, after one call that is not counted."""
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+# --8<-- [end:median_seconds]
+
+
+# --8<-- [start:peak_memory]
+class MemoryMode(TorchDispatchMode):
+    """Keeps account of the storages that PyTorch's operations make, and that go again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: set[int] = set()
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        given = {id(tensor.untyped_storage()) for tensor in self.tensors((args, kwargs))}
+        result = operation(*args, **(kwargs or {}))
+        for tensor in self.tensors(result):
+            storage = tensor.untyped_storage()
+            if id(storage) not in self.alive | given:
+                self.alive.add(id(storage))
+                self.add(storage.nbytes())
+                weakref.finalize(storage, self.free, id(storage), storage.nbytes())
+        return result
+
+    def add(self, size: int) -> None:
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+    def free(self, identity: int, size: int) -> None:
+        self.alive.remove(identity)
+        self.now -= size
+
+    @staticmethod
+    def tensors(tree: Any) -> list[Tensor]:
+        return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def peak_memory(run: Callable[[], Any]) -> int:
+    """Bytes of all tensors that `run` makes, at the moment when they are most.
+
+    What exists before does not count, nor does what a kernel takes and gives back within one
+    operation. The number is the same on every machine.
+    """
+    account = MemoryMode()
+    with account:
+        run()
+    return account.peak
+
+
+# --8<-- [end:peak_memory]
+
+
+# --8<-- [start:fit_exponent]
+def fit_exponent(
+    sizes: Sequence[float], values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """The exponent p of the power law c * size ** p that fits best, and its interval.
+
+    A straight line is fitted to the logarithms. The interval is Student's, from the distances of
+    the points to the line: it is narrow only if the values follow one power.
+
+    Args:
+        sizes: At least three different sizes, positive.
+        values: A positive value for each.
+        confidence: Probability in (0, 1) that the interval is to have.
+
+    Returns:
+        The exponent, and the lower and the upper end of its interval.
+
+    Raises:
+        ValueError: If there are fewer than three points, or one is not positive.
+    """
+    if len(sizes) != len(values) or len(sizes) < 3 or min(*sizes, *values) <= 0:
+        raise ValueError(
+            f"a fit needs three or more positive sizes and as many positive values, "
+            f"not {list(sizes)} and {list(values)}"
+        )
+    line = linregress([math.log(size) for size in sizes], [math.log(value) for value in values])
+    margin = t.ppf((1 + confidence) / 2, len(sizes) - 2) * line.stderr
+    return line.slope, line.slope - margin, line.slope + margin
+
+
+# --8<-- [end:fit_exponent]
