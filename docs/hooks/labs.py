@@ -83,7 +83,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if cell.cell_type == "markdown":
             parts.append(cell.source)
         else:
-            parts.append(f"```python\n{cell.source}\n```")
+            code = f"```python\n{cell.source}\n```"
+            builds = cell.metadata.get("builds")  # the title of a cell that holds snippets' code
+            parts.append(f"/// builds | {builds}\n\n{code}\n///" if builds else code)
             parts.append(f'<lab-output data-cell="{index}"></lab-output>')
     name = Path(page.file.src_uri).stem
     download = f'<a class="md-button" href="{name}.ipynb" download>Download as a notebook</a>'
@@ -118,7 +120,10 @@ def self_contained(script: Path, root: Path) -> NotebookNode:
     notebook = jupytext.read(script)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.source = inlined(cell.source, root)
+            source = inlined(cell.source, root)
+            if source != cell.source:
+                cell.metadata.setdefault("builds", "What this lab builds on")
+            cell.source = source
     notebook.metadata = NotebookNode(
         {
             "description": notebook.metadata["description"],
@@ -158,7 +163,8 @@ def definition(module: Path, name: str) -> str:
     source = module.read_text(encoding="utf-8")
     for statement in ast.parse(source).body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
-            return ast.get_source_segment(source, statement) or ""
+            first = min([statement, *statement.decorator_list], key=lambda part: part.lineno)
+            return "\n".join(source.splitlines()[first.lineno - 1 : statement.end_lineno])
     raise BuildError(f"{module.name} defines no function or class {name}")
 
 
