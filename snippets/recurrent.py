@@ -1,4 +1,4 @@
-"""A plain recurrent layer, row 2 of the paper's Table 1: `docs/why-attention/complexity.md`.
+"""Recurrence, row 2 of the paper's Table 1: `docs/why-attention/recurrence.md`.
 
 Shapes: `n` is the length of the sequence, `d_model` the width of inputs and states.
 """
@@ -57,3 +57,33 @@ class RecurrentLayer(nn.Module):
 
 
 # --8<-- [end:RecurrentLayer]
+
+
+# --8<-- [start:last_state_jacobian]
+def last_state_jacobian(layer: RecurrentLayer, x: Tensor) -> Tensor:
+    """How the last state of a recurrent layer depends on every input.
+
+        dh_n / dx_s = D_n W_h D_(n-1) W_h ... D_(s+1) W_h D_s W_x,  D_t = diag(1 - h_t^2)
+
+    Args:
+        layer: The layer.
+        x: (batch, n, d_model).
+
+    Returns:
+        (batch, n, d_model, d_model): at [:, s] the rows are the features of the last state, the
+        columns those of input s.
+
+    Raises:
+        ValueError: If `x` has another shape, or no position.
+    """
+    slopes = 1 - layer(x).square()  # (batch, n, d_model)
+    product = torch.eye(layer.d_model, dtype=x.dtype, device=x.device)  # grows from the left
+    jacobians = []
+    for slope in reversed(slopes.unbind(1)):
+        product = product * slope.unsqueeze(-2)  # times D_t: (batch, d_model, d_model)
+        jacobians.append(product @ layer.W_x.weight)
+        product = product @ layer.W_h.weight
+    return torch.stack(jacobians[::-1], dim=1)  # (batch, n, d_model, d_model)
+
+
+# --8<-- [end:last_state_jacobian]

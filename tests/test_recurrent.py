@@ -1,4 +1,4 @@
-"""The recurrent layer against `nn.RNN` with the weights copied across."""
+"""The recurrent layer against `nn.RNN` with its weights, the rest against autograd and loops."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snippets.recurrent import RecurrentLayer
+from snippets.recurrent import RecurrentLayer, last_state_jacobian
 
 F64 = torch.float64
 SIZES = [(2, 5, 3), (3, 1, 4), (1, 7, 2), (4, 6, 1)]  # batch, n, d_model
@@ -68,3 +68,38 @@ def test_rejects_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
     message = f"x must be (batch, n, 3), not {shape}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         RecurrentLayer(3)(torch.zeros(shape))
+
+
+# last_state_jacobian
+
+
+@pytest.mark.parametrize(("batch", "n", "d_model"), SIZES)
+def test_the_product_of_steps_is_the_jacobian_of_autograd(batch: int, n: int, d_model: int) -> None:
+    layer, x = layer_of(d_model), random(batch, n, d_model, seed=0)
+    jacobians = last_state_jacobian(layer, x)
+    assert jacobians.shape == (batch, n, d_model, d_model)
+    full = torch.autograd.functional.jacobian(lambda x: layer(x)[:, -1], x)
+    for b in range(batch):  # the sequences of a batch do not meet
+        close(jacobians[b], full[b, :, b].transpose(0, 1))
+
+
+def test_without_input_the_jacobian_is_a_power_of_the_state_matrix() -> None:
+    layer = layer_of(3)
+    nn.init.zeros_(layer.W_x.bias)
+    jacobians = last_state_jacobian(layer, torch.zeros(1, 6, 3, dtype=F64))[0]
+    for s in range(6):
+        power = torch.linalg.matrix_power(layer.W_h.weight, 5 - s)
+        close(jacobians[s], power @ layer.W_x.weight)
+
+
+def test_the_jacobian_is_no_larger_than_its_matrices_allow() -> None:
+    layer, x = layer_of(5), random(2, 9, 5, seed=0)
+    norms = torch.linalg.matrix_norm(last_state_jacobian(layer, x), 2)  # (batch, n)
+    step = torch.linalg.matrix_norm(layer.W_h.weight, 2)
+    bound = step ** torch.arange(8, -1, -1) * torch.linalg.matrix_norm(layer.W_x.weight, 2)
+    assert (norms < bound).all()
+
+
+def test_the_jacobian_rejects_inputs_of_another_shape() -> None:
+    with pytest.raises(ValueError, match=r"^x must be \(batch, n, 3\), not \(2, 0, 3\)$"):
+        last_state_jacobian(layer_of(3), torch.zeros(2, 0, 3, dtype=F64))
