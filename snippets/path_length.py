@@ -18,21 +18,46 @@ from snippets.recurrent import RecurrentLayer
 def after_hops(hops: Sequence[nn.Module], x: Tensor) -> Tensor:
     """What every position knows after so many hops, each made by all positions at once.
 
-    A hop is one layer of a stack; for a recurrent layer it is one step, in which each position
-    takes up the state of its left neighbour as it was before.
+    A hop is one layer of a stack. For a recurrent layer it is one step, in which each position
+    takes up its own input and the state of its left neighbour as it was before; n steps give the
+    layer's output.
+
+    Args:
+        hops: The layers from the bottom up, each from (batch, n, d_model) to the same shape, or
+            recurrent layers only.
+        x: (batch, n, d_model).
+
+    Returns:
+        (batch, n, d_model).
+
+    Raises:
+        ValueError: If some hops are recurrent and others are not.
     """
-    state = torch.zeros_like(x) if isinstance(hops[0], RecurrentLayer) else x
+    if not any(isinstance(hop, RecurrentLayer) for hop in hops):
+        for hop in hops:
+            x = apply_layer(hop, x)
+        return x
+    state = torch.zeros_like(x)
     for hop in hops:
-        if isinstance(hop, RecurrentLayer):
-            left = nn.functional.pad(state, (0, 0, 1, 0))[:, :-1]  # (batch, n, d_model)
-            state = hop.step(hop.W_x(x), left)
-        else:
-            state = apply_layer(hop, state)
+        if not isinstance(hop, RecurrentLayer):
+            raise ValueError(f"recurrent steps do not mix with a {type(hop).__name__}")
+        left = nn.functional.pad(state, (0, 0, 1, 0))[:, :-1]  # (batch, n, d_model)
+        state = hop.step(hop.W_x(x), left)
     return state
 
 
 def reach(hops: Sequence[nn.Module], n: int) -> Tensor:
-    """Boolean (n, n): True in row i, column j, where output i has a gradient at input j."""
+    """Which outputs of a stack depend on which of its inputs, by one backward pass.
+
+    Args:
+        hops: The layers from the bottom up, in float64, each with a `d_model`. They keep the
+            sequences of a batch apart and draw nothing at random.
+        n: Length of the sequence, at least 1.
+
+    Returns:
+        Boolean (n, n): True in row i, column j, where output i has a derivative at input j that
+        is not zero. The inputs and one direction for each output are drawn from a fixed seed.
+    """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n, hops[0].d_model, generator=generator, dtype=torch.float64)
     copies = x.expand(n, *x.shape).clone().requires_grad_()  # copy i is there for output i
@@ -42,27 +67,34 @@ def reach(hops: Sequence[nn.Module], n: int) -> Tensor:
     return gradient.ne(0).any(-1)  # (n, n)
 
 
-def maximum_path_length(layer: nn.Module | Iterable[nn.Module], n: int) -> int:
+def maximum_path_length(
+    layer: nn.Module | Iterable[nn.Module], n: int, causal: bool = False
+) -> int:
     """How many hops it takes until the two positions farthest apart are connected.
 
     Args:
-        layer: The layer that is stacked, or the layers of the stack from the bottom up.
+        layer: The layer that is stacked, or the layers of the stack from the bottom up. They are
+            measured in float64 and evaluation mode, on copies.
         n: Length of the sequence, at least 1.
+        causal: Ask only that each output sees itself and what comes before it. A recurrent layer
+            never looks ahead and is always measured so.
 
     Returns:
-        The smallest number of hops after which the Jacobian of output i with respect to input j
-        is not zero for any i and j; for a recurrent layer, which never looks ahead, for j <= i.
+        The smallest number of hops after which the Jacobian of output i with respect to input j is
+        not zero for any i and j; if causal, for any j <= i.
 
     Raises:
-        ValueError: If n layers of the stack do not connect all positions.
+        ValueError: If n layers of the stack, or all it has, do not connect the positions.
+
+    Source: Vaswani et al. (2017), section 4, the third column of Table 1.
     """
     stack = itertools.repeat(layer) if isinstance(layer, nn.Module) else layer
     hops: list[nn.Module] = []
     for _, hop in zip(range(n), stack, strict=False):
         hops.append(copy.deepcopy(hop).double().eval())
         connected = reach(hops, n)
-        if isinstance(hop, RecurrentLayer):
-            connected |= torch.ones(n, n, dtype=torch.bool).triu(1)  # the future is out of reach
+        if causal or isinstance(hop, RecurrentLayer):
+            connected |= torch.ones(n, n, dtype=torch.bool).triu(1)  # the future is not asked for
         if connected.all():
             return len(hops)
     raise ValueError(f"{len(hops)} layers do not connect all {n} positions")
