@@ -15,7 +15,8 @@ from snippets.multi_head import merge_heads, split_heads
 def pieces(x: Tensor, block: int, margin: int) -> Tensor:
     """Cut a sequence into blocks, each with its neighbours up to `margin` positions away.
 
-    (..., n, d_k) to (..., n_blocks, block + 2 margin, d_k), with zeros outside the sequence.
+    (..., n, d_k) to (..., n_blocks, block + 2 margin, d_k), with zeros outside the sequence. The
+    pieces overlap in memory: only the padded sequence is copied.
     """
     missing = -x.shape[-2] % block  # what the last block lacks
     padded = nn.functional.pad(x, (0, 0, margin, margin + missing))

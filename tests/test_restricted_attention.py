@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from snippets.measure import median_seconds, peak_memory
 from snippets.multi_head import MultiHeadAttention
-from snippets.restricted_attention import RestrictedSelfAttention, banded_attention
+from snippets.restricted_attention import RestrictedSelfAttention, banded_attention, pieces
 
 F64 = torch.float64
 SIZES = [  # batch, n_heads, n, d_model, r
@@ -102,6 +102,41 @@ def test_memory_grows_with_n_and_not_with_its_square() -> None:
         assert peaks[2] - peaks[1] == peaks[1] - peaks[0] < 256 * 256 * 4
 
 
+@pytest.mark.parametrize("block", [1, 4, 16, 32])
+def test_the_fused_kernel_reads_the_pieces_without_copying_them(block: int) -> None:
+    n, n_heads, d_k, r = 1024, 4, 32, 16
+    query, key, value = torch.zeros(3, 1, n_heads, n, d_k)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        peak = peak_memory(lambda: banded_attention(query, key, value, r, block))
+    mask = 5 * n * (block + 2 * r)  # bytes: once as truth values, once as numbers to add
+    padded = 2 * n_heads * 2 * r * d_k * 4
+    assert peak - mask < 5 * query.nbytes + padded  # query, key, value and output, once each
+
+
+def test_pieces_share_the_memory_of_one_padded_sequence() -> None:
+    x = torch.randn(2, 3, 11, 5)
+    cut = pieces(x, 4, 3)
+    assert cut.shape == (2, 3, 3, 10, 5)
+    assert cut.untyped_storage().nbytes() == 2 * 3 * (12 + 2 * 3) * 5 * 4
+
+
+@pytest.mark.parametrize("n", range(1, 14))
+@pytest.mark.parametrize("r", [0, 1, 2, 3, 5, 20])
+def test_no_query_of_a_default_block_is_without_a_key(
+    n: int, r: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks: list[Tensor] = []
+    attention = nn.functional.scaled_dot_product_attention
+
+    def spy(*args: Tensor, attn_mask: Tensor) -> Tensor:
+        masks.append(attn_mask)
+        return attention(*args, attn_mask=attn_mask)
+
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", spy)
+    banded_attention(*torch.randn(3, 1, 1, n, 2), r)
+    assert masks[0].any(-1).all()
+
+
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_takes_a_tenth_of_the_time_and_memory_of_masked_full_attention(need_weights: bool) -> None:
     """Against the fused kernel and against the explicit matrix, the whole layer, one thread."""
@@ -112,8 +147,9 @@ def test_takes_a_tenth_of_the_time_and_memory_of_masked_full_attention(need_weig
     full.load_state_dict(banded.state_dict())
     x, position = torch.randn(1, n, d_model), torch.arange(n)
 
+    near = (position.unsqueeze(1) - position).abs() <= r
+
     def masked() -> Tensor:
-        near = (position.unsqueeze(1) - position).abs() <= r
         output = full(x, x, x, near, need_weights=need_weights)
         return output[0] if need_weights else output
 
