@@ -31,8 +31,7 @@ class Cost:
     Args:
         flops: Floating-point operations of its matrix products.
         memory: Bytes of all tensors that it makes, at the moment when they are most.
-        traffic: Bytes that it moves: every tensor that it makes is written once and read once, and
-            weights are read at each use.
+        traffic: Bytes that it moves: every tensor that it makes is written once and read once.
         steps: Length of the longest chain of operations.
         path: Layers, or steps of a recurrence, between the two positions farthest apart.
     """
@@ -58,25 +57,25 @@ def stored_attention(n: int, d: int, h: int) -> Cost:
     """Self-attention that stores its h weights of (n, n), equation (1) as it is written."""
     largest = max(3 * n * d + 3 * h * n * (n + 1), 6 * n * d + h * n * n)
     made = 7 * n * d + 4 * h * n * n
-    return Cost(8 * n * d**2 + 4 * n**2 * d, 4 * largest, 8 * made + 16 * d**2, 15, 1)
+    return Cost(8 * n * d**2 + 4 * n**2 * d, 4 * largest, 8 * made, 15, 1)
 
 
 def fused_attention(n: int, d: int) -> Cost:
     """Self-attention by a kernel that goes through the scores in blocks and keeps none."""
     made = 5 * n * d
-    return Cost(8 * n * d**2 + 4 * n**2 * d, 4 * made, 8 * made + 16 * d**2, 7, 1)
+    return Cost(8 * n * d**2 + 4 * n**2 * d, 4 * made, 8 * made, 7, 1)
 
 
 def recurrent(n: int, d: int) -> Cost:
-    """A plain recurrent layer; it reads the weights of its state at every step."""
-    return Cost(4 * n * d**2, 12 * n * d, 40 * n * d + 4 * (n + 1) * d**2, 3 * n + 1, n)
+    """A plain recurrent layer, three operations a position."""
+    return Cost(4 * n * d**2, 12 * n * d, 40 * n * d, 3 * n + 1, n)
 
 
 def convolutional(n: int, d: int, k: int) -> Cost:
     """A convolution with a contiguous kernel, as one matrix product."""
     made = (k + 1) * n * d + (n + k - 1) * d
     path = max(1, -(-2 * (n - 1) // (k - 1)))
-    return Cost(2 * k * n * d**2, 4 * made, 8 * made + 4 * k * d**2, 3, path)
+    return Cost(2 * k * n * d**2, 4 * made, 8 * made, 3, path)
 
 
 def restricted(n: int, d: int, r: int) -> Cost:
@@ -88,7 +87,7 @@ def restricted(n: int, d: int, r: int) -> Cost:
     mask = 3 * r * queries  # 5 bytes an entry: once as a truth value, once as a number to add
     flops = 8 * n * d**2 + 12 * queries * r * d
     memory = 4 * (3 * n * d + pieces) + 5 * mask
-    traffic = 2 * (4 * (4 * n * d + pieces) + 7 * mask) + 16 * d**2
+    traffic = 2 * (4 * (4 * n * d + pieces) + 7 * mask)
     return Cost(flops, memory, traffic, 10, path)
 
 

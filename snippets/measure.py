@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scipy.stats import linregress, t
+import numpy
+from scipy.stats import t
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -103,9 +104,9 @@ def fit_exponent(
             f"a fit needs three or more positive sizes and as many positive values, "
             f"not {list(sizes)} and {list(values)}"
         )
-    line = linregress([math.log(size) for size in sizes], [math.log(value) for value in values])
-    margin = t.ppf((1 + confidence) / 2, len(sizes) - 2) * line.stderr
-    return line.slope, line.slope - margin, line.slope + margin
+    (slope, _), covariance = numpy.polyfit(numpy.log(sizes), numpy.log(values), 1, cov=True)
+    margin = t.ppf((1 + confidence) / 2, len(sizes) - 2) * math.sqrt(covariance[0, 0])
+    return float(slope), float(slope - margin), float(slope + margin)
 
 
 # --8<-- [end:fit_exponent]
