@@ -19,8 +19,10 @@ build: .venv/ready ## build the site into site/; a warning fails the build
 test: lint ## run every check
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
 
-bench: .venv/ready ## time the model against torch.nn.Transformer; replaces the committed results
+bench: .venv/ready ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.complexity
+	$(BIN)/python -m benchmarks.restricted
 
 lint: .venv/ready ## check the code's style
 	$(BIN)/ruff check

@@ -8,23 +8,18 @@ slows all of them; what counts is the ratio of the medians. Writes `docs/assets/
 
 import copy
 import json
-import platform
-import statistics
-import tempfile
-import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.record import DATA, machine, medians, table, versions, write
 from snippets.layer_norm import LayerNorm
 from snippets.masks import causal_mask, padding_mask
 from snippets.multi_head import MultiHeadAttention, merge_heads, split_heads
 from snippets.transformer import Transformer
 
-DATA = Path(__file__).parents[1] / "docs" / "assets" / "data"
 SEED = 0
 VOCAB_SIZE = 8000
 THREADS = 2
@@ -111,12 +106,6 @@ def batch() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return src, tgt, padding_mask(src, 0), causal_mask(N_TGT)
 
 
-def timed(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def training_step(model: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
     def step() -> None:
         model.zero_grad(set_to_none=True)
@@ -136,45 +125,17 @@ def inference(model: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], None
     return step
 
 
-def medians(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """Median seconds of each step, taken in turns."""
-    for step in steps.values():
-        step()
-    times = {name: [] for name in steps}
-    for _ in range(repeats):
-        for name, step in steps.items():
-            times[name].append(timed(step))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def machine() -> str:
-    """The processor's own name, and how much of it was used."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {THREADS} threads"
-
-
-def table(results: dict[str, dict[str, float]]) -> str:
+def speeds(results: dict[str, dict[str, float]]) -> str:
     """The speeds as a Markdown table, with `torch.nn.Transformer` as 1 and its times above it."""
     heads = [name.replace("_", " ") for name in results]
     columns = list(results.values())
     base = [column["torch.nn.Transformer"] for column in columns]
-    rows = [["", *heads], ["---"] * (len(heads) + 1)]
+    rows = [["", *heads]]
     rows.append(["`torch.nn.Transformer`", *(f"{seconds * 1000:.0f} ms" for seconds in base)])
     for name in list(columns[0])[1:]:
         ratios = (first / column[name] for first, column in zip(base, columns, strict=True))
         rows.append([name, *(f"{ratio:.2f}" for ratio in ratios)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    return table(rows)
 
 
 def main() -> None:
@@ -198,8 +159,8 @@ def main() -> None:
             print(f"{size}, {task.__name__}: done", flush=True)
     facts = {
         "command": "make bench",
-        "machine": machine(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "machine": machine(THREADS),
+        "versions": versions(),
         "seed": SEED,
         "batch": [BATCH, N_SRC, N_TGT],
         "repeats": REPEATS,
@@ -211,8 +172,8 @@ def main() -> None:
         f"{torch.__version__}, seed {SEED}; {BATCH} sentences of {N_SRC} source and {N_TGT} target "
         f"tokens, {VOCAB_SIZE} tokens in each vocabulary. Repeat it with `make bench`.\n"
     )
-    write(DATA / "speed.txt", f"{table(results)}\n{caption}")
-    print(f"{table(results)}\n{caption}")
+    write(DATA / "speed.txt", f"{speeds(results)}\n{caption}")
+    print(f"{speeds(results)}\n{caption}")
 
 
 if __name__ == "__main__":

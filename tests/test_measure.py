@@ -11,19 +11,23 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from snippets.convolution import ConvolutionLayer
-from snippets.measure import fit_exponent, median_seconds, peak_memory
+from snippets.measure import fastest_seconds, fit_exponent, peak_memory
 from snippets.multi_head import MultiHeadAttention
 from snippets.recurrent import RecurrentLayer
 from snippets.restricted_attention import RestrictedSelfAttention
 
-# median_seconds
+# fastest_seconds
 
 
-def test_the_median_is_of_the_counted_runs_only() -> None:
-    pauses = iter([0.2, 0.01, 0.03, 0.5])  # the first call warms up
-    seconds = median_seconds(lambda: time.sleep(next(pauses)), repeats=3)
-    assert 0.03 <= seconds < 0.2
-    assert not list(pauses)
+def test_the_time_of_a_pause_is_the_pause() -> None:
+    assert 0.02 <= fastest_seconds(lambda: time.sleep(0.02)) < 0.04
+
+
+def test_it_is_measured_for_as_long_as_asked_and_on_the_threads_set() -> None:
+    threads, start = [], time.perf_counter()
+    fastest_seconds(lambda: threads.append(torch.get_num_threads()), least=0.3)
+    assert time.perf_counter() - start >= 0.3
+    assert set(threads) == {torch.get_num_threads()}
 
 
 # peak_memory
