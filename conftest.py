@@ -16,6 +16,17 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)  # tensors are small here: a second thread costs more than it gives
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with one test of the built site and end with the others.
+
+    Where several processes share the tests, one of them builds the site while the others run what
+    does not need it, and nobody waits.
+    """
+    of_site = [item for item in items if "site" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if "site" not in getattr(item, "fixturenames", ())]
+    items[:] = of_site[:1] + others + of_site[1:]
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     docs = parent.config.rootpath / "docs"
     if file_path.suffix == ".md" and file_path.is_relative_to(docs):

@@ -446,6 +446,17 @@ for name, fit in memory_fits.items():
     assert abs(fit[0] - EXPECTED[name]) < 0.05, (name, fit)
     print(f"{name:<26} exponent of n: {said(fit)}")
 
+# %% [markdown]
+# In $d$ all of them are linear: a wider layer has wider tensors, and here more heads with a matrix
+# each.
+
+# %%
+memory_over_d = over([(LENGTH, d) for d in WIDTHS], peak_memory)
+for name, values in memory_over_d.items():
+    fit = upper(WIDTHS, values, 256)
+    assert abs(fit[0] - 1) < 0.1, (name, fit)
+    print(f"{name:<26} exponent of d: {said(fit)}")
+
 # %% caption="Memory of one layer against the length n, at d = 64, both logarithmic. Attention that stores its weights has slope 2; all others have slope 1 and lie close together."
 mebibytes = {name: [size / 2**20 for size in sizes] for name, sizes in memory_over_n.items()}
 draw(LENGTHS, mebibytes, f"n, at d = {WIDTH}", "MiB")
