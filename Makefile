@@ -17,7 +17,7 @@ build: .venv/ready ## build the site into site/; a warning fails the build
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint ## run every check
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 bench: .venv/ready ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
 	$(BIN)/python -m benchmarks.speed

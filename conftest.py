@@ -1,5 +1,6 @@
 """Collects every Python block of every page under `docs/` as a test."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure() -> None:
     torch.set_num_threads(1)  # tensors are small here: a second thread costs more than it gives
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors, since some always wait for the browser."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
