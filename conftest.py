@@ -29,8 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Where several processes share the tests, one of them builds the site while the others run what
     does not need it, and nobody waits.
     """
-    of_site = [item for item in items if "site" in getattr(item, "fixturenames", ())]
-    others = [item for item in items if "site" not in getattr(item, "fixturenames", ())]
+    of_site: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (of_site if "site" in getattr(item, "fixturenames", ()) else others).append(item)
     items[:] = of_site[:1] + others + of_site[1:]
 
 

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import torch
 
+from snippets.measure import processor
+
 DATA = Path(__file__).parents[1] / "docs" / "assets" / "data"
-
-
-def processor() -> str:
-    """The processor's own name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def machine(threads: int) -> str:

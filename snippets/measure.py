@@ -1,8 +1,10 @@
 """What a run takes, in seconds and in bytes, and how that grows: `docs/lab/complexity.py`."""
 
 import math
+import platform
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -12,6 +14,18 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.benchmark import Timer
+
+
+# --8<-- [start:processor]
+def processor() -> str:
+    """The processor's own name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+# --8<-- [end:processor]
 
 
 # --8<-- [start:fastest_seconds]

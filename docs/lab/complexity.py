@@ -59,7 +59,8 @@ from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 # %% [markdown]
-# The layers, with boolean masks that are True where attention is allowed, and the instruments:
+# The layers, with boolean masks that are True where attention is allowed, the instruments, and the
+# formulas of what each layer costs:
 
 # %% builds="The layers"
 from snippets.softmax import softmax
@@ -72,7 +73,12 @@ from snippets.restricted_attention import RestrictedSelfAttention, banded_attent
 # %% builds="The instruments"
 from snippets.complexity import ChainMode, apply_layer, count_flops, sequential_operations
 from snippets.path_length import after_hops, maximum_path_length, reach
-from snippets.measure import MemoryMode, fit_exponent, fastest_seconds, peak_memory
+from snippets.measure import MemoryMode, fit_exponent, fastest_seconds, peak_memory, processor
+
+# %% builds="The formulas"
+from snippets.cost import (
+    Hardware, Cost, stored_attention, fused_attention, recurrent, convolutional, restricted
+)
 
 # %%
 K, R, HEAD = 5, 16, 64
@@ -84,7 +90,7 @@ LENGTH, WIDTH = 256, 64  # what is kept while the other one grows
 def attention(d: int, need_weights: bool) -> Callable[[Tensor], Any]:
     """Self-attention with or without its weights stored, as a function of x."""
     layer = MultiHeadAttention(d, d // HEAD)
-    return lambda x: layer.to(x.device)(x, x, x, need_weights=need_weights)
+    return lambda x: layer(x, x, x, need_weights=need_weights)
 
 
 LAYERS = {
@@ -94,40 +100,38 @@ LAYERS = {
     "convolutional": lambda d: ConvolutionLayer(d, K),
     "restricted attention": lambda d: RestrictedSelfAttention(d, d // HEAD, R),
 }
+COSTS = {
+    "attention, weights stored": lambda n, d: stored_attention(n, d, d // HEAD),
+    "attention, fused kernel": fused_attention,
+    "recurrent": recurrent,
+    "convolutional": lambda n, d: convolutional(n, d, K),
+    "restricted attention": lambda n, d: restricted(n, d, R),
+}
 torch.manual_seed(0)
 torch.set_num_threads(1)
 
 # %% [markdown]
 # ## Operations { #operations }
 #
-# The counted operations have to be the polynomials, to the last one. The counter needs the layers'
+# The counted operations have to be those of the formulas, to the last one. The counter needs the layers'
 # shapes only, so the tensors are of PyTorch's `meta` device: they hold no numbers, and no number is
 # computed.
 
 # %%
-POLYNOMIALS = {
-    "attention, weights stored": lambda n, d: 8 * n * d**2 + 4 * n**2 * d,
-    "attention, fused kernel": lambda n, d: 8 * n * d**2 + 4 * n**2 * d,
-    "recurrent": lambda n, d: 4 * n * d**2,
-    "convolutional": lambda n, d: 2 * K * n * d**2,
-    "restricted attention": lambda n, d: 8 * n * d**2 + 12 * R * math.ceil(n / R) * R * d,
-}
-
-
 def counted(name: str, n: int, d: int) -> int:
-    """FLOPs of a layer, which must be those of its polynomial."""
+    """FLOPs of a layer, which must be those of its formula."""
     with torch.device("meta"):
         flops = count_flops(LAYERS[name](d), torch.randn(1, n, d))
-    assert flops == POLYNOMIALS[name](n, d), (name, n, d, flops)
+    assert flops == COSTS[name](n, d).flops, (name, n, d, flops)
     return flops
 
 
-COUNTED = LENGTHS[:9]  # up to 1024; beyond, the polynomials stand for the counts
+COUNTED = LENGTHS[:9]  # up to 1024; beyond, the formulas stand for the counts
 flops_over_n = {name: [counted(name, n, WIDTH) for n in COUNTED] for name in LAYERS}
 flops_over_d = {name: [counted(name, LENGTH, d) for d in WIDTHS] for name in LAYERS}
 for name, column in flops_over_n.items():
-    column += [POLYNOMIALS[name](n, WIDTH) for n in LENGTHS[9:]]
-print("counted and equal to the polynomials:", len(LAYERS) * (len(COUNTED) + len(WIDTHS)), "layers")
+    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[9:]]
+print("counted and equal to the formulas:", len(LAYERS) * (len(COUNTED) + len(WIDTHS)), "layers")
 
 # %% [markdown]
 # Table 1 leaves the projections of attention out. What it keeps grows with exactly the powers that
@@ -252,15 +256,6 @@ def timed(sizes: list[tuple[int, int]], passes: int = 3) -> dict[str, list[float
 seconds_over_n = timed([(n, WIDTH) for n in LENGTHS])
 seconds_over_d = timed([(LENGTH, d) for d in WIDTHS])
 
-
-def processor() -> str:
-    """The processor's own name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 print(f"{processor()}, {torch.get_num_threads()} thread")
 print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
 
@@ -274,22 +269,11 @@ print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
 # position, so that it is far above the others where they are short, and attention overtakes it
 # where $n^2$ has become more than $n$ waits.
 
+# %% builds="How the plots look"
+from snippets.plots import plot_style
+
 # %%
-plt.rcParams.update(
-    {
-        "figure.figsize": (6.4, 4.0),
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-        "savefig.facecolor": "none",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "font.size": 12,
-        "legend.frameon": False,
-        "legend.fontsize": 10,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "complexity",
-    }
-)
+plot_style("complexity", **{"figure.figsize": (6.4, 4.0), "legend.fontsize": 10})
 STYLES = {
     "attention, weights stored": {"color": "C0", "marker": "o", "linestyle": "-"},
     "attention, fused kernel": {"color": "C0", "marker": "s", "linestyle": "--"},
@@ -395,8 +379,8 @@ display(HTML(exponents("d")))
 # %%
 for n in (64, 512, 8192):
     parts = [8 * n * WIDTH**2, 4 * n**2 * WIDTH, 12 * n * R * WIDTH]
-    full, restricted = parts[0] / (parts[0] + parts[1]), parts[0] / (parts[0] + parts[2])
-    print(f"n = {n:>4}: projections are {full:4.0%} of attention, {restricted:.0%} of restricted")
+    in_full, in_window = parts[0] / (parts[0] + parts[1]), parts[0] / (parts[0] + parts[2])
+    print(f"n = {n:>4}: projections are {in_full:4.0%} of attention, {in_window:.0%} of restricted")
 
 # %% [markdown]
 # **The fixed cost.** Every operation takes some microseconds to start, however small it is. The
@@ -505,14 +489,13 @@ def crossings(d: int, lengths: list[int]) -> dict[str, float | None]:
             for n in lengths:
                 x = torch.randn(1, n, d)
                 columns[name].append(fastest_seconds(lambda: layer(x)))
-    recurrent = columns.pop("recurrent")
-    return {name: crossing(lengths, column, recurrent) for name, column in columns.items()}
+    step_by_step = columns.pop("recurrent")
+    return {name: crossing(lengths, column, step_by_step) for name, column in columns.items()}
 
 
 crossed = {WIDTH: {}}
 for name in list(LAYERS)[:2]:
-    recurrent = seconds_over_n["recurrent"]
-    crossed[WIDTH][name] = crossing(LENGTHS, seconds_over_n[name], recurrent)
+    crossed[WIDTH][name] = crossing(LENGTHS, seconds_over_n[name], seconds_over_n["recurrent"])
 crossed[128] = crossings(128, [256, 512, 1024, 2048, 4096])
 crossed[256] = crossings(256, [256, 512, 1024, 2048, 4096])
 for d, found in crossed.items():
@@ -528,11 +511,6 @@ for d, found in crossed.items():
 # layer takes. The copy goes into new memory, as every result of an operation does. The time of a layer
 # is taken to be the sum of computing, moving and waiting, with the formulas of the
 # [explorer](../why-attention/complexity.md#explore).
-
-# %% builds="The formulas"
-from snippets.cost import (
-    Hardware, Cost, stored_attention, fused_attention, recurrent, convolutional, restricted
-)
 
 # %%
 def rates() -> Hardware:
@@ -552,13 +530,6 @@ def rates() -> Hardware:
     return Hardware(2 * 1024**3 / product, 2 * 4 * len(numbers) / copy, wait / 1000)
 
 
-COSTS = {
-    "attention, weights stored": lambda n, d: stored_attention(n, d, d // HEAD),
-    "attention, fused kernel": fused_attention,
-    "recurrent": recurrent,
-    "convolutional": lambda n, d: convolutional(n, d, K),
-    "restricted attention": lambda n, d: restricted(n, d, R),
-}
 hardware = rates()
 print(f"computing {hardware.flops / 1e9:.0f} GFLOP/s, moving {hardware.bandwidth / 1e9:.1f} GB/s,")
 print(f"waiting {hardware.latency * 1e6:.1f} µs an operation")

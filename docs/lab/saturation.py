@@ -124,23 +124,13 @@ print(len(WIDTHS), "widths,", len(SEEDS), "seeds,", N_QUERIES, "queries each")
 #
 # The next cell sets how the plots look.
 
-# %%
+# %% builds="How the plots look"
 import matplotlib.pyplot as plt
 
-plt.rcParams.update(
-    {
-        "figure.figsize": (6.4, 3.6),
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-        "savefig.facecolor": "none",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "font.size": 12,
-        "legend.frameon": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "saturation",
-    }
-)
+from snippets.plots import plot_style
+
+# %%
+plot_style("saturation")
 
 
 def draw(axes: plt.Axes, scaled: bool, name: str, label: str, **style: str) -> None:
