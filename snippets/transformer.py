@@ -16,9 +16,11 @@ from snippets.positional_encoding import PositionalEncoding
 class Transformer(nn.Module):
     """The Transformer: from source tokens and the target so far to logits for the next token.
 
-    The sizes default to the paper's base model. Matrices start Xavier uniform and biases at 0,
-    which the paper leaves open; embeddings start N(0, 1 / d_model). The last linear map has no
-    bias.
+    The sizes default to the paper's base model. The paper leaves the initialisation open. Here
+    biases start at 0, embeddings N(0, 1 / d_model) and matrices Xavier uniform, where W_q, W_k and
+    W_v count as one matrix of 3 d_model rows, as in `torch.nn.Transformer`: each alone would start
+    √2 times as large, and a post-norm model would then hardly learn to read its source. The last
+    linear map has no bias.
 
     Args:
         src_vocab_size: Number of source tokens.
@@ -69,9 +71,10 @@ class Transformer(nn.Module):
         self.encoder = Encoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
         self.decoder = Decoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
         self.output = nn.Linear(d_model, tgt_vocab_size, bias=False)
-        for module in self.modules():
+        for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
+                in_one_matrix = name.endswith((".W_q", ".W_k", ".W_v"))  # of 3 d_model rows
+                nn.init.xavier_uniform_(module.weight, gain=0.5**0.5 if in_one_matrix else 1.0)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if share_embeddings:

@@ -282,7 +282,7 @@ def test_defaults_are_the_base_model_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_matrices_start_xavier_uniform_biases_at_0_and_embeddings_normal(variant: dict) -> None:
+def test_matrices_start_as_in_torch_biases_at_0_and_embeddings_normal(variant: dict) -> None:
     torch.manual_seed(0)
     V, d_model = 300, 64
     model = Transformer(V, V, d_model, 4, 2, 96, **variant)
@@ -296,7 +296,9 @@ def test_matrices_start_xavier_uniform_biases_at_0_and_embeddings_normal(variant
         if any(parameter is weight for weight in embeddings):
             continue
         if parameter.dim() == 2:
-            bound = math.sqrt(6 / sum(parameter.shape))
+            rows, columns = parameter.shape
+            in_one_matrix = name.endswith(("W_q.weight", "W_k.weight", "W_v.weight"))
+            bound = math.sqrt(6 / ((3 * rows if in_one_matrix else rows) + columns))
             assert 0.98 * bound < parameter.abs().max() <= bound, name
             assert abs(parameter.std() / bound - 3**-0.5) < 0.02, name
         else:
