@@ -1,0 +1,198 @@
+"""Trains a translator, from a corpus to checkpoints: `docs/training/loop.md`.
+
+    python -m snippets.training.train --config tiny --out runs/tiny
+
+The same command again goes on where the run was interrupted, at any moment. A run is a folder:
+`config.json` and `tokenizer.json`; `log.jsonl`, a line every few updates; `last.safetensors`, with
+everything that the rest of the run depends on; and `update-*.safetensors`, the weights of the last
+ten points in time, whose average is often better than the last of them.
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tqdm import tqdm
+
+from snippets.training.checkpoint import CheckpointError, write_checkpoint
+from snippets.training.config import Config, add_settings, chosen
+from snippets.training.data import DataError, encode_pairs, read_pairs, train_tokenizer
+from snippets.training.grammar import grammar
+from snippets.training.loop import Training, TrainingError, evaluate
+from snippets.training.multi30k import multi30k
+
+LOG_EVERY = 50
+"""Updates between two lines of the log."""
+SAVE_EVERY = 100
+"""Updates between two checkpoints, and between two sets of weights that are kept."""
+EVALUATE_EVERY = 500
+"""Updates between two looks at the validation split's loss."""
+KEEP = 10
+"""Number of sets of weights that are kept."""
+
+
+def read_corpus(config: Config, split: str) -> list[tuple[str, str]]:
+    """The sentence pairs of a split, "train" or "val", of the corpus that the settings name.
+
+    Raises:
+        DataError: If the corpus cannot be read.
+    """
+    if config.corpus == "grammar":
+        return grammar(split, config.src, config.tgt)
+    if config.corpus in ("multi30k", "multi30k-tokenized"):
+        tokenized = config.corpus.endswith("tokenized")
+        return multi30k(split, config.src, config.tgt, tokenized)
+    folder = Path(config.corpus)
+    if not folder.is_dir():
+        raise DataError(f"the corpus must be grammar, multi30k or a folder, not {config.corpus}")
+    return read_pairs(folder / f"{split}.{config.src}", folder / f"{split}.{config.tgt}")
+
+
+def prepare(out: Path, config: Config, pairs: list[tuple[str, str]]) -> Tokenizer:
+    """Begin a run's folder, or check that it is of this run; returns the vocabulary.
+
+    Raises:
+        DataError: If the folder belongs to a run of other settings.
+    """
+    settings, vocabulary = out / "config.json", out / "tokenizer.json"
+    text = json.dumps(asdict(config), indent=1) + "\n"
+    if settings.is_file():
+        if settings.read_text(encoding="utf-8") != text:
+            raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
+        return Tokenizer.from_file(str(vocabulary))
+    tokenizer = train_tokenizer(pairs, config.vocab_size)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(vocabulary, tokenizer.to_str())
+    write_text(settings, text)  # the last: where it is, the run has begun
+    return tokenizer
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step."""
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def read_log(path: Path, step: int) -> list[str]:
+    """The lines of a log up to an update: what came after it was not saved and is done again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    kept = []
+    for line in lines:
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:  # the line at which the process was killed
+            break
+    return kept
+
+
+def keep_weights(training: Training, out: Path, facts: dict[str, Any]) -> None:
+    """Write the weights alone, and delete the oldest beyond those that are kept."""
+    weights = {name: value.detach() for name, value in training.model.named_parameters()}
+    path = out / f"update-{training.step:06}.safetensors"
+    write_checkpoint(path, weights, facts | {"step": training.step})
+    for old in sorted(out.glob("update-*.safetensors"))[:-KEEP]:
+        old.unlink()
+
+
+def run(config: Config, out: Path, device: str = "cpu", stop: int | None = None) -> Training:
+    """Train until the last update, or until update `stop`, going on where the folder's run is.
+
+    Args:
+        config: The settings.
+        out: The run's folder.
+        device: Such as "cpu" or "cuda".
+        stop: An update after which to leave off early.
+
+    Returns:
+        The run as it is at its end.
+
+    Raises:
+        DataError: If the corpus or the folder does not fit.
+        CheckpointError: If a checkpoint is damaged or cannot be written.
+        TrainingError: If the loss or its gradient is not finite.
+    """
+    sentences = read_corpus(config, "train")
+    tokenizer = prepare(out, config, sentences)
+    pairs = encode_pairs(tokenizer, sentences)
+    valid = encode_pairs(tokenizer, read_corpus(config, "val"))
+    training = Training(config, pairs, tokenizer.get_vocab_size(), device)
+    facts = {
+        "config": asdict(config),
+        "tokenizer": hashlib.sha256((out / "tokenizer.json").read_bytes()).hexdigest(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+    last, log, seconds = out / "last.safetensors", out / "log.jsonl", 0.0
+    for unfinished in out.glob("part-*"):
+        unfinished.unlink()
+    if last.is_file():
+        seconds = training.load(last)["seconds"]
+    lines = read_log(log, training.step)
+    write_text(log, "".join(f"{line}\n" for line in lines))
+    steps = min(config.steps, stop or config.steps)
+    bar = tqdm(total=config.steps, initial=training.step, disable=None, unit=" updates")
+    with log.open("a", encoding="utf-8") as file, bar:
+        begun = time.perf_counter() - seconds
+        while training.step < steps:
+            try:
+                line = training.update()
+            except TrainingError as error:
+                kept = f"{last} holds the weights before" if last.is_file() else "nothing was saved"
+                raise TrainingError(f"update {training.step + 1}: {error}; {kept}") from None
+            line["seconds"] = round(time.perf_counter() - begun, 2)
+            at_end = training.step == steps
+            if training.step % EVALUATE_EVERY == 0 or at_end:
+                line["valid_loss"], line["valid_accuracy"] = evaluate(
+                    training.model, valid, config.max_tokens
+                )
+            if training.step % LOG_EVERY == 0 or at_end:
+                file.write(f"{json.dumps(line)}\n")
+                file.flush()
+            bar.update()
+            bar.set_postfix(loss=f"{line['loss']:.2f}", refresh=False)
+            if training.step % SAVE_EVERY == 0 or at_end:
+                keep_weights(training, out, facts)
+                training.save(last, facts | {"seconds": time.perf_counter() - begun})
+    return training
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="python -m snippets.training.train",
+        description="Train a translator. The same command again resumes an interrupted run.",
+    )
+    command.add_argument("--out", type=Path, required=True, help="folder of the run")
+    command.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
+    command.add_argument(
+        "--threads", type=int, default=1, help="threads of a CPU; more help large models only"
+    )
+    add_settings(command)
+    return command
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; what goes wrong is said in one sentence."""
+    command = parser()
+    given = command.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    try:
+        training = run(chosen(given), given.out, given.device)
+    except (DataError, CheckpointError, TrainingError, ValueError, OSError) as error:
+        sys.exit(f"{command.prog}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{command.prog}: interrupted; the same command goes on from the last checkpoint")
+    print(f"{training.step} updates; the weights are in {given.out}")
+
+
+if __name__ == "__main__":
+    main()
