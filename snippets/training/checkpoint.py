@@ -6,13 +6,12 @@ pickle it can be read without running anything.
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 
@@ -35,21 +34,19 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, An
     Raises:
         CheckpointError: If the file cannot be written.
     """
-    name = None
+    part = path.with_name(f"part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="part-", delete=False) as file:
-            name = file.name
         header = {"facts": json.dumps(facts)}
-        save_file({key: value.contiguous() for key, value in tensors.items()}, name, header)
-        with open(name, "rb+") as file:
+        whole = save({key: value.contiguous() for key, value in tensors.items()}, header)
+        with part.open("wb") as file:
+            file.write(whole)
+            file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
-    except (OSError, SafetensorError) as error:
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error}") from None
-    finally:
-        if name is not None and os.path.exists(name):
-            os.unlink(name)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

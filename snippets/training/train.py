@@ -22,6 +22,7 @@ import torch
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
+from snippets.training.batching import Pair, bucketed
 from snippets.training.checkpoint import CheckpointError, write_checkpoint
 from snippets.training.config import Config, add_settings, chosen
 from snippets.training.data import DataError, encode_pairs, read_pairs, train_tokenizer
@@ -32,7 +33,7 @@ from snippets.training.multi30k import multi30k
 LOG_EVERY = 50
 """Updates between two lines of the log."""
 SAVE_EVERY = 100
-"""Updates between two checkpoints, and between two sets of weights that are kept."""
+"""Updates between two checkpoints, and between two sets of weights that are kept, by default."""
 EVALUATE_EVERY = 500
 """Updates between two looks at the validation split's loss."""
 KEEP = 10
@@ -56,23 +57,29 @@ def read_corpus(config: Config, split: str) -> list[tuple[str, str]]:
     return read_pairs(folder / f"{split}.{config.src}", folder / f"{split}.{config.tgt}")
 
 
-def prepare(out: Path, config: Config, pairs: list[tuple[str, str]]) -> Tokenizer:
-    """Begin a run's folder, or check that it is of this run; returns the vocabulary.
+def vocabulary(
+    out: Path, config: Config, sentences: list[tuple[str, str]]
+) -> tuple[Tokenizer, list[Pair]]:
+    """A run's vocabulary and its training split as token ids; begins the folder of a new run.
 
     Raises:
         DataError: If the folder belongs to a run of other settings.
+        ValueError: If a sentence is too long for a batch; nothing has then been written.
     """
-    settings, vocabulary = out / "config.json", out / "tokenizer.json"
+    settings, path = out / "config.json", out / "tokenizer.json"
     text = json.dumps(asdict(config), indent=1) + "\n"
     if settings.is_file():
         if settings.read_text(encoding="utf-8") != text:
             raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
-        return Tokenizer.from_file(str(vocabulary))
-    tokenizer = train_tokenizer(pairs, config.vocab_size)
+        tokenizer = Tokenizer.from_file(str(path))
+        return tokenizer, encode_pairs(tokenizer, sentences)
+    tokenizer = train_tokenizer(sentences, config.vocab_size)
+    pairs = encode_pairs(tokenizer, sentences)
+    bucketed(pairs, config.max_tokens, config.seed)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(vocabulary, tokenizer.to_str())
+    write_text(path, tokenizer.to_str())
     write_text(settings, text)  # the last: where it is, the run has begun
-    return tokenizer
+    return tokenizer, pairs
 
 
 def write_text(path: Path, text: str) -> None:
@@ -104,14 +111,14 @@ def keep_weights(training: Training, out: Path, facts: dict[str, Any]) -> None:
         old.unlink()
 
 
-def run(config: Config, out: Path, device: str = "cpu", stop: int | None = None) -> Training:
-    """Train until the last update, or until update `stop`, going on where the folder's run is.
+def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_EVERY) -> Training:
+    """Train until the last update, going on where the folder's run is.
 
     Args:
         config: The settings.
         out: The run's folder.
         device: Such as "cpu" or "cuda".
-        stop: An update after which to leave off early.
+        save_every: Updates between two checkpoints. It does not change the result.
 
     Returns:
         The run as it is at its end.
@@ -121,10 +128,9 @@ def run(config: Config, out: Path, device: str = "cpu", stop: int | None = None)
         CheckpointError: If a checkpoint is damaged or cannot be written.
         TrainingError: If the loss or its gradient is not finite.
     """
-    sentences = read_corpus(config, "train")
-    tokenizer = prepare(out, config, sentences)
-    pairs = encode_pairs(tokenizer, sentences)
-    valid = encode_pairs(tokenizer, read_corpus(config, "val"))
+    corpus = {split: read_corpus(config, split) for split in ("train", "val")}
+    tokenizer, pairs = vocabulary(out, config, corpus["train"])
+    valid = encode_pairs(tokenizer, corpus["val"])
     training = Training(config, pairs, tokenizer.get_vocab_size(), device)
     facts = {
         "config": asdict(config),
@@ -138,18 +144,17 @@ def run(config: Config, out: Path, device: str = "cpu", stop: int | None = None)
         seconds = training.load(last)["seconds"]
     lines = read_log(log, training.step)
     write_text(log, "".join(f"{line}\n" for line in lines))
-    steps = min(config.steps, stop or config.steps)
     bar = tqdm(total=config.steps, initial=training.step, disable=None, unit=" updates")
     with log.open("a", encoding="utf-8") as file, bar:
         begun = time.perf_counter() - seconds
-        while training.step < steps:
+        while training.step < config.steps:
             try:
                 line = training.update()
             except TrainingError as error:
                 kept = f"{last} holds the weights before" if last.is_file() else "nothing was saved"
                 raise TrainingError(f"update {training.step + 1}: {error}; {kept}") from None
             line["seconds"] = round(time.perf_counter() - begun, 2)
-            at_end = training.step == steps
+            at_end = training.step == config.steps
             if training.step % EVALUATE_EVERY == 0 or at_end:
                 line["valid_loss"], line["valid_accuracy"] = evaluate(
                     training.model, valid, config.max_tokens
@@ -159,7 +164,7 @@ def run(config: Config, out: Path, device: str = "cpu", stop: int | None = None)
                 file.flush()
             bar.update()
             bar.set_postfix(loss=f"{line['loss']:.2f}", refresh=False)
-            if training.step % SAVE_EVERY == 0 or at_end:
+            if training.step % save_every == 0 or at_end:
                 keep_weights(training, out, facts)
                 training.save(last, facts | {"seconds": time.perf_counter() - begun})
     return training
@@ -176,6 +181,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--threads", type=int, default=1, help="threads of a CPU; more help large models only"
     )
+    command.add_argument(
+        "--save-every",
+        type=int,
+        default=SAVE_EVERY,
+        help=f"updates between two checkpoints (default: {SAVE_EVERY})",
+    )
     add_settings(command)
     return command
 
@@ -184,9 +195,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; what goes wrong is said in one sentence."""
     command = parser()
     given = command.parse_args(arguments)
-    torch.set_num_threads(given.threads)
     try:
-        training = run(chosen(given), given.out, given.device)
+        if given.threads < 1 or given.save_every < 1:
+            raise ValueError("--threads and --save-every must be at least 1")
+        torch.set_num_threads(given.threads)
+        training = run(chosen(given), given.out, given.device, given.save_every)
     except (DataError, CheckpointError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"{command.prog}: {error}")
     except KeyboardInterrupt:

@@ -1,0 +1,115 @@
+"""Scores a trained model, with the signature that makes a score comparable: `docs/training/bleu.md`.
+
+    python -m snippets.training.score --checkpoint runs/de-en --split test_2016_flickr --average 10
+
+The corpus and the direction are those with which the model was trained. Text as it was written is
+counted by sacreBLEU's own tokenizer, with and without case; text that was lowercased and tokenised
+before is counted as it stands, which is what published scores of such models are.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sacrebleu
+import tokenizers
+import torch
+from sacrebleu.metrics import BLEU
+
+from snippets.training.checkpoint import CheckpointError
+from snippets.training.data import DataError
+from snippets.training.train import read_corpus
+from snippets.training.translate import load_translator, translate
+
+
+# --8<-- [start:bleu_scores]
+def bleu_scores(
+    hypotheses: list[str], references: list[str], tokenized: bool
+) -> dict[str, dict[str, Any]]:
+    """BLEU in the ways in which others report it, each with sacreBLEU's signature.
+
+    Args:
+        hypotheses: The translations.
+        references: One for each of them.
+        tokenized: Whether the text is lowercased and tokenised already.
+
+    Returns:
+        By the name of the way: "score" and "signature".
+    """
+    ways = {"tokenized": BLEU(tokenize="none", force=True)}
+    if not tokenized:
+        ways = {"cased": BLEU(), "lowercased": BLEU(lowercase=True)}
+    scores = {}
+    for name, bleu in ways.items():
+        score = bleu.corpus_score(hypotheses, [references]).score
+        scores[name] = {"score": score, "signature": str(bleu.get_signature())}
+    return scores
+
+
+# --8<-- [end:bleu_scores]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="python -m snippets.training.score", description="Translate a split and count BLEU."
+    )
+    command.add_argument("--checkpoint", type=Path, required=True, help="a run, or its weights")
+    command.add_argument("--split", required=True, help="such as val, test or test_2016_flickr")
+    command.add_argument("--beam", type=int, default=5, help="width; 1 is greedy (default: 5)")
+    command.add_argument("--alpha", type=float, default=0.6, help="length penalty (default: 0.6)")
+    command.add_argument("--average", type=int, default=1, help="sets of weights (default: 1)")
+    command.add_argument("--out", type=Path, help="append the result to this file as a JSON line")
+    command.add_argument("--translations", type=Path, help="write the translations to this file")
+    return command
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; what goes wrong is said in one sentence."""
+    command = parser()
+    given = command.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        model, tokenizer, config = load_translator(given.checkpoint, given.average)
+        pairs = read_corpus(config, given.split)
+    except (CheckpointError, DataError) as error:
+        sys.exit(f"{command.prog}: {error}")
+    begun = time.perf_counter()
+    found = translate(model, tokenizer, [src for src, _ in pairs], given.beam, given.alpha)
+    seconds = time.perf_counter() - begun
+    result = {
+        "command": f"{command.prog} --split {given.split} --beam {given.beam} "
+        f"--alpha {given.alpha} --average {given.average}",
+        "split": given.split,
+        "beam": given.beam,
+        "alpha": given.alpha,
+        "average": given.average,
+        "sentences": len(pairs),
+        "scores": bleu_scores(
+            found, [tgt for _, tgt in pairs], config.corpus == "multi30k-tokenized"
+        ),
+        "seconds": round(seconds, 1),
+        "config": asdict(config),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "sacrebleu": sacrebleu.__version__,
+            "tokenizers": tokenizers.__version__,
+        },
+    }
+    if given.translations:
+        given.translations.write_text("".join(f"{line}\n" for line in found), encoding="utf-8")
+    if given.out:
+        with given.out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+    for name, score in result["scores"].items():
+        print(f"{name}: {score['score']:.2f}  {score['signature']}")
+
+
+if __name__ == "__main__":
+    main()
