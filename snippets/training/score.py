@@ -1,4 +1,4 @@
-"""Scores a trained model, with the signature that makes a score comparable: `docs/training/bleu.md`.
+"""Scores a trained model, with the signature that a comparison needs: `docs/training/bleu.md`.
 
     python -m snippets.training.score --checkpoint runs/de-en --split test_2016_flickr --average 10
 
