@@ -260,36 +260,59 @@ def lab_build(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 
 
 FIRST = len(HEADER.splitlines()) + 2  # the line of a lab's first `# %%`
+DRAWING = new_output("display_data", {"image/svg+xml": "<svg/>", "text/plain": "drawn"})
+DOTS = new_output("display_data", {"image/png": "AAAA", "text/plain": "dots"})
+PRINTED = new_output("stream", text="1\n")
+SPOKEN = new_output("stream", name="stderr", text="spoken\n")
+WARNED = new_output(
+    "stream", name="stderr", text="/tmp/ipykernel_12/34.py:2: UserWarning: old\n  warn()\n"
+)
+CAPTION = ' caption="A line."'
+# What a cell puts out, what stands behind its `# %%`, the line that is named, and the reason.
+REFUSED = {
+    "a caption without a drawing": ([PRINTED], CAPTION, 0, "this cell has a caption, but draws"),
+    "a caption over nothing": ([], CAPTION, 0, "this cell has a caption, but draws nothing"),
+    "a drawing without a caption": ([DRAWING], "", 0, "this cell draws, but has no caption"),
+    "a picture of dots": ([DOTS], CAPTION, 0, "a page shows text, tables and drawings as SVG, but"),
+    "a word on stderr": ([PRINTED, SPOKEN], "", 0, "this cell prints on stderr: spoken"),
+    "a warning": ([WARNED], "", 2, "this lab warns: UserWarning: old"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_a_page_cannot_promise_is_refused_with_file_and_line(
+    fault: str, project: Path
+) -> None:
+    put_out, options, line, reason = REFUSED[fault]
+    (project / "lab.py").write_text(lab(f"{options}\n1 + 1\n2 + 2"), encoding="utf-8")
+    read = read_lab(project / "lab.py", project)
+    read.notebook.cells[0].outputs = put_out
+    with pytest.raises(BuildError) as caught:
+        outputs.check(read.notebook, read)
+    assert str(caught.value).startswith(f"lab.py:{FIRST + line}: {reason}")
+
+
+def test_a_drawing_with_a_caption_is_a_figure_with_a_name(project: Path) -> None:
+    (project / "lab.py").write_text(lab(f"{CAPTION}\n1 + 1"), encoding="utf-8")
+    read = read_lab(project / "lab.py", project)
+    read.notebook.cells[0].outputs = [PRINTED, DRAWING]
+    outputs.check(read.notebook, read)
+    html = BeautifulSoup(outputs.outputs_html(read.notebook.cells[0]), "lxml")
+    assert html.select_one("figure.plot > svg")["aria-label"] == html.figcaption.text == "A line."
+
+
 STOPPED = {
     "a caption without a drawing": (
-        ["\n1 + 1", ' caption="A line."\nprint(1)'],
+        ["\n1 + 1", f"{CAPTION}\nprint(1)"],
         f"docs/lab/tried.py:{FIRST + 3}: this cell has a caption, but draws nothing",
-    ),
-    "a word on stderr": (
-        ["\nimport sys", '\nprint("spoken", file=sys.stderr)'],
-        f"docs/lab/tried.py:{FIRST + 3}: this cell prints on stderr: spoken",
     ),
     "a warning": (
         ["\nimport warnings", '\n\n1 + 1\nwarnings.warn("old")'],
         f"docs/lab/tried.py:{FIRST + 6}: this lab warns: UserWarning: old",
     ),
-    "an error": (
-        ["\nimport math\n\n1 + 1\nmath.sqrt(-1)"],
-        f"docs/lab/tried.py:{FIRST + 4}: a cell of this lab failed: ValueError: ",
-    ),
-    "a picture of dots": (
-        [
-            "\nfrom IPython.display import display",
-            '\ndisplay({"image/png": "AAAA", "text/plain": "dots"}, raw=True)',
-        ],
-        f"docs/lab/tried.py:{FIRST + 3}: a page shows text, tables and drawings as SVG, but",
-    ),
-    "a drawing without a caption": (
-        [
-            "\nfrom IPython.display import SVG, display",
-            "\ndisplay(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))",
-        ],
-        f"docs/lab/tried.py:{FIRST + 3}: this cell draws, but has no caption",
+    "an error in a snippet": (
+        ["\n\nfrom snippets.broken import Broken"],
+        f"docs/lab/tried.py:{FIRST}: snippets/broken.py:5: a cell of this lab failed: ValueError: ",
     ),
     "the kernel's death": (
         ["\nimport os", "\nos._exit(1)"],
@@ -300,27 +323,19 @@ STOPPED = {
         f'docs/lab/tried.py:{FIRST + 3}: Unknown command "\\nonsense".',
     ),
 }
+BROKEN = "import math\n\n\nclass Broken:\n    root = math.sqrt(-1)\n"
 
 
 @pytest.mark.parametrize("fault", STOPPED)
-def test_a_lab_at_fault_stops_the_build_with_file_and_line(
-    fault: str, lab_build: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_a_lab_at_fault_stops_the_build_with_file_and_line(fault: str, tmp_path: Path) -> None:
     cells, said = STOPPED[fault]
-    run = lab_build(*cells)
+    files = {"docs/lab/tried.py": lab(*cells), "snippets/broken.py": BROKEN}
+    make_lab_site(tmp_path, files)
+    run = build(tmp_path)
     assert run.returncode != 0
     assert said in " ".join(run.stdout.split()), run.stdout
     assert "Traceback" not in run.stdout
-    if fault != "a formula":
-        assert not list((tmp_path / ".cache/labs").glob("executed/*"))
-
-
-def test_an_error_within_a_snippet_names_the_cell_and_the_snippets_line(
-    lab_build: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    snippet = {"snippets/broken.py": "import math\n\n\nclass Broken:\n    root = math.sqrt(-1)\n"}
-    said = lab_build("\n\nfrom snippets.broken import Broken", **snippet).stdout
-    assert f"docs/lab/tried.py:{FIRST}: snippets/broken.py:5: a cell of" in " ".join(said.split())
+    assert not list((tmp_path / ".cache/labs").glob("executed/*"))
 
 
 def test_a_lab_is_executed_anew_when_its_environment_changes(
@@ -331,7 +346,7 @@ def test_a_lab_is_executed_anew_when_its_environment_changes(
     assert first == cached_path(read, project)
     monkeypatch.setitem(kernel.SETTINGS, "MPLBACKEND", "Agg")
     second = cached_path(read, project)
-    read.notebook.metadata.versions.torch = "0"
+    read.notebook.metadata["versions"]["torch"] = "0"
     assert len({first, second, cached_path(read, project)}) == 3
 
 

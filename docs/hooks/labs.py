@@ -75,12 +75,14 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
     folder = root_of(config) / ".cache" / "labs"
 
     def render(config: MkDocsConfig, files: Files) -> None:
+        Page.render(page, config, files)  # first: a formula that is wrong is found at once
+        content, toc = page.content, page.toc
         kept = execution.cached_path(lab, folder)
         log.info("%s: %s", "Cache hit" if kept.is_file() else "Executing", page.file.src_uri)
         cells = execution.executed_notebook(lab, folder, lambda: execute(config, files)).cells
-        Page.render(page, config, files)
-        page.content = OUTPUT_PLACE.sub(
-            lambda match: outputs.outputs_html(cells[int(match[1])]), page.content
+        page.content, page.toc = (
+            OUTPUT_PLACE.sub(lambda match: outputs.outputs_html(cells[int(match[1])]), content),
+            toc,
         )
 
     page.render = render

@@ -18,7 +18,7 @@ from notebooks import kernel, outputs
 from notebooks.files import write
 from notebooks.lab import Lab
 
-FAILED_LINE = re.compile(r"Cell In\[\d+\], line (?P<line>\d+)")
+FAILED_LINE = re.compile(r"Cell In\[(\d+)\], line (\d+)")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 # What nbclient calls: the cells of the notebook that is being executed, and the one that failed.
@@ -80,6 +80,7 @@ def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> No
 
 def failure(error: CellExecutionError, lab: Lab) -> str:
     """Say where in the lab's script a cell failed, and how."""
-    found = FAILED_LINE.search(COLOUR.sub("", error.traceback))
-    where = lab.place(failed[-1], int(found["line"]) if found else None)
+    found = FAILED_LINE.findall(COLOUR.sub("", error.traceback))  # from the outside in
+    lines = [int(line) for cell, line in found if cell == found[0][0]]
+    where = lab.place(failed[-1], lines[-1] if lines else None)
     return f"{where}: a cell of this lab failed: {error.ename}: {error.evalue}"

@@ -69,9 +69,11 @@ def read_lab(script: Path, root: Path) -> Lab:
         texts = cell.source.splitlines()
         lines.append([Line(text, script, number) for number, text in enumerate(texts, marker + 1)])
         if cell.cell_type == "code":
+            while lines[index] and not lines[index][0].text.strip():
+                del lines[index][0]  # IPython does not count them
             lines[index] = inliner.expand(lines[index])
             source = "\n".join(line.text for line in lines[index])
-            if source != cell.source:
+            if source != cell.source.lstrip("\n"):
                 cell.metadata.setdefault("builds", BUILDS)
             cell.source = source
         cell["id"] = f"cell-{index}"  # jupytext draws a new one each time
