@@ -21,11 +21,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the extensions that `extra.markdown_extensions` names, with their options."""
     for entry in config.extra.get("markdown_extensions", []):
         name, options = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
-        extension = load(name).makeExtension(**(options or {}))
-        known = [getattr(each, "name", each) for each in config.markdown_extensions]
-        if name not in known:
-            extension.name = name
-            config.markdown_extensions.append(extension)
+        load(name)
+        if name not in config.markdown_extensions:
+            config.markdown_extensions.append(name)
+        if options:
+            config.mdx_configs[name] = options
     includes = config.mdx_configs.get("pymdownx.snippets", {})
     if "base_path" in includes:
         folder = Path(config.config_file_path).resolve().parent
@@ -35,6 +35,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def load(name: str) -> ModuleType:
     """The module of an extension of this checkout, such as `docs.extensions.mathml`.
+
+    Once it is loaded, Python-Markdown finds it by its name, as it finds an installed one.
 
     Raises:
         ConfigurationError: If there is no such file.
