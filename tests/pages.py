@@ -21,6 +21,8 @@ from pymdownx.snippets import SnippetMissingError
 from pytest_codeblocks import extract_from_buffer
 from pytest_codeblocks.main import CodeBlock
 
+from docs.hooks import extensions
+
 FENCE = re.compile(r"(?P<indent>\s*)(?P<marker>`{3,}|~{3,})(?P<info>.*)")
 PYTHON = re.compile(r"\s*(\{(.*[\s.])?)?\.?(i?py|numpy|cython)", re.IGNORECASE)
 MARK = re.compile(r"<!--[-\s]*(pytest[-.](?:codeblocks:|mark\.).*?)[-\s]*-->")
@@ -61,7 +63,8 @@ class Block:
 
 @cache
 def site_config(root: Path) -> MkDocsConfig:
-    return load_config(str(root / "mkdocs.yml"))
+    """A site's configuration, with the Markdown extensions that stand in `docs/extensions/`."""
+    return extensions.on_config(load_config(str(root / "mkdocs.yml")))
 
 
 def location(path: Path, number: int, root: Path) -> str:

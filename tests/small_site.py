@@ -1,5 +1,6 @@
 """A site of a few pages for tests: this site's Markdown, without its theme, plugins and hooks."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,12 +10,12 @@ from mkdocs.config import load_config
 ROOT = Path(__file__).parents[1]
 # The extensions are inherited, so that what holds here holds on the site.
 CONFIG = f"""\
-INHERIT: {ROOT / "mkdocs.yml"}
+INHERIT: {json.dumps(str(ROOT / "mkdocs.yml"))}
 theme: {{name: null, custom_dir: theme}}
 extra_css: []
 extra_javascript: []
 plugins: []
-hooks: []
+hooks: [{json.dumps(str(ROOT / "docs/hooks/extensions.py"))}]
 watch: []
 nav: null
 """

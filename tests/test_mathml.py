@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from markdown import Markdown
 from math_core import LatexToMathML
 
-from docs.hooks.mathml import MathError, math_element
+from docs.extensions.mathml import MathError, math_element
 from tests.pages import site_config
 from tests.small_site import ROOT, build_site, make_site
 

@@ -70,9 +70,10 @@ class MathMLTreeprocessor(Treeprocessor):
     def error(self, reason: str, source: str, column: int = 0) -> MathError:
         """Says where on the page the character at `column` of a formula or a text stands."""
         if "relpath" in self.md.treeprocessors:  # MkDocs' own, which knows the page's file
-            file = self.md.treeprocessors["relpath"].file
-            lines = Path(file.abs_src_path).read_text(encoding="utf-8").split("\n")
-            where = f"docs/{file.src_uri}"
+            relpath = self.md.treeprocessors["relpath"]
+            uri = relpath.file.src_uri  # of a lab too, whose page is made from another file
+            lines = Path(relpath.config.docs_dir, uri).read_text(encoding="utf-8").split("\n")
+            where = f"docs/{uri}"
         else:
             lines = self.md.lines
             where = "line"
