@@ -137,7 +137,7 @@ def exhibit_problems(here: str, anchor: str, text: str) -> Iterator[str]:
         yield f"{here}: the check shows no output"
     if not re.match(r"\n(?!```|<)\S", mistake):
         yield f"{here} does not begin with what people write"
-    if not re.search(r"\b[Ff]ound\b[^.]*\]\(https://", mistake):
+    if not re.search(r"\bfound\b[^.]*\]\(https://|\]\(https://[^)]+\)\nfound", mistake):
         yield f"{here} does not say where it was found"
     if "```" not in mistake:
         yield from elsewhere_problems(here, mistake)
@@ -201,7 +201,7 @@ def test_every_trap_has_an_exhibit_with_symptom_check_and_link() -> None:
             "layer-norm.md#biased",
             "layer-norm.md has no place bia",
         ),
-        ("Found in [harvardnlp/annotated-transformer#119", "See [nobody", "does not say where it"),
+        ("The mistake was found in\n[harvardnlp", "See\n[harvardnlp", "deviation does not say wh"),
         (
             "## By symptom",
             "## Before { #before }\n\n## By symptom",
