@@ -25,8 +25,8 @@ bench: environment ## measure speed, the layers of Table 1 and banded attention;
 	$(BIN)/python -m benchmarks.complexity
 	$(BIN)/python -m benchmarks.restricted
 
-generated: environment ## write anew what programs make of the code: figures and the explorer's table
-	$(BIN)/python -m docs.assets.generated
+generated: environment ## write anew what programs make of the code: figures, tables, the explorer
+	GENERATE=1 $(BIN)/python -m pytest --quiet tests/site/test_generated.py
 
 lint: environment ## check the code's style
 	$(BIN)/ruff check

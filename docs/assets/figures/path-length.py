@@ -1,8 +1,6 @@
 """Measures the reach of five kinds of layer and prints it as the figure `path-length.svg`.
 
-Run it from the root of the repository:
-
-    python docs/assets/figures/path-length.py > docs/assets/figures/path-length.svg
+`make generated` writes it there.
 """
 
 import itertools
