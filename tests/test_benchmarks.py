@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmarks.record import DATA
-from snippets.complexity import sequential_operations
-from snippets.measure import fit_exponent
+from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
+from snippets.seconds_and_bytes import fit_exponent
 
 
 def facts(name: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snippets.cross_entropy import label_smoothing_loss
 from snippets.embedding import TokenEmbedding
-from snippets.label_smoothing import label_smoothing_loss
 from snippets.layer_norm import LayerNorm
 from snippets.multi_head import MultiHeadAttention
 from snippets.positional_encoding import sinusoidal_encoding

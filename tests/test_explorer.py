@@ -1,4 +1,4 @@
-"""The explorer of `docs/why-attention/complexity.md` against the formulas of `snippets/cost.py`.
+"""The explorer of `docs/why-attention/complexity.md` and the formulas of `snippets/layer_costs.py`.
 
 How numbers are written is the script's affair: here its texts are read back, and held to the values
 that they stand for. `make generated` writes the texts for the defaults into
@@ -17,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Route
 
-from snippets.cost import (
+from snippets.layer_costs import (
     Cost,
     Hardware,
     convolutional,

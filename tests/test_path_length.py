@@ -13,7 +13,7 @@ from snippets.masks import causal_mask
 from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import after_hops, maximum_path_length, reach
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
 
 
 def ceil_log(base: int, n: int) -> int:

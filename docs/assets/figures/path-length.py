@@ -17,7 +17,7 @@ from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import maximum_path_length, reach
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
 
 N, D_MODEL, DEPTH = 16, 4, 4
 CELL, PITCH, LEFT, TOP = 6, 110, 66, 44  # of a grid and between grids, in the figure's units
