@@ -1,49 +1,74 @@
 # Two commands do all the set-up: `make serve` and `make test`. Both create .venv when they must.
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test bench lint format fonts clean
+.PHONY: help serve build test bench generated lint format fonts pins clean environment
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: .venv/ready ## build the site, show it at http://127.0.0.1:8000/, rebuild on change
-	$(BIN)/python -m mkdocs serve
+serve: environment ## build the site, show it at http://127.0.0.1:8000/ (or PORT=...), rebuild on change
+	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:$(PORT)
 
-build: .venv/ready ## build the site into site/; a warning fails the build
+build: environment ## build the site into site/; a warning fails the build
 	$(BIN)/python -m mkdocs build --strict
 
 test: lint ## run every check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
-bench: .venv/ready ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
+bench: environment ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.complexity
 	$(BIN)/python -m benchmarks.restricted
 
-lint: .venv/ready ## check the code's style
+generated: environment ## write anew what programs make of the code: figures, tables, the explorer
+	GENERATE=1 $(BIN)/python -m pytest --quiet tests/site/test_generated.py
+
+lint: environment ## check the code's style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-format: .venv/ready ## write the code in the project's style
+format: environment ## write the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-fonts: .venv/ready ## cut the fonts down to the characters in use (needs npm)
+fonts: environment ## cut the fonts down to the characters in use (needs npm)
 	mkdir -p .cache/fonts
 	npm install --silent --no-save --prefix .cache/fonts @fontsource/stix-two-math@5.3.0 @fontsource/stix-two-text@5.3.0
 	$(BIN)/python docs/assets/fonts/subset.py .cache/fonts/node_modules/@fontsource
 
+# Resolves the needs of pyproject.toml anew, in an environment of its own. The CUDA libraries that
+# PyTorch's wheel for Linux brings along, and the mark of a build (+cpu), are left out.
+PINS := .cache/pins
+pins: ## write the newest release of every need into constraints.txt
+	rm -rf $(PINS)
+	$(PYTHON) -m venv $(PINS)
+	$(PINS)/bin/python -m pip install --quiet --upgrade pip
+	$(PINS)/bin/python -m pip install --quiet --group test
+	$(PINS)/bin/python -m pip freeze --all > $(PINS)/frozen
+	grep '^#' constraints.txt > $(PINS)/constraints.txt
+	grep -vE '^(cuda|nvidia|triton)[-_a-z0-9]*==' $(PINS)/frozen | sed 's/+[a-z0-9.]*$$//' >> $(PINS)/constraints.txt
+	mv $(PINS)/constraints.txt constraints.txt
+	rm -rf $(PINS)
+
 clean: ## remove the environment, the caches and the built site
 	rm -rf .venv .cache .hypothesis .ruff_cache site
 
-.venv/ready: pyproject.toml constraints.txt
+# What the environment is made from: the dependency groups and the pins, and no other setting.
+NEEDS := $(PYTHON) -c 'import json, tomllib; \
+	print(json.dumps(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"])); \
+	print(*(line.strip() for line in open("constraints.txt") if line[0] not in "\#\n"), sep="\n")'
+
+# .venv/ready holds the needs that .venv was made from; a new environment is made when they change.
+environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, but $(PYTHON) is older; set PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test
-	touch $@
+	@needs=$$($(NEEDS)) && if [ "$$needs" != "$$(cat .venv/ready 2>/dev/null)" ]; then set -ex; \
+		$(PYTHON) -m venv --clear .venv; \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip; \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test; \
+		{ set +x; } 2>/dev/null; echo "$$needs" > .venv/ready; fi

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from snippets.measure import processor
+from snippets.seconds_and_bytes import processor
 
 DATA = Path(__file__).parents[1] / "docs" / "assets" / "data"
 

@@ -14,8 +14,8 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from benchmarks.record import DATA, machine, medians, table, versions, write
 from snippets.attention import scaled_dot_product_attention
-from snippets.measure import peak_memory
-from snippets.restricted_attention import banded_attention
+from snippets.restricted import banded_attention
+from snippets.seconds_and_bytes import peak_memory
 
 SEED, THREADS, REPEATS, REPEATS_SLOW = 0, 2, 25, 3
 N, R, N_HEADS, D_K = 8192, 64, 8, 64

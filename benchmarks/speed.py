@@ -138,6 +138,18 @@ def speeds(results: dict[str, dict[str, float]]) -> str:
     return table(rows)
 
 
+def report(facts: dict) -> str:
+    """The speeds, and under them how they were measured."""
+    sentences, n_src, n_tgt = facts["batch"]
+    return (
+        f"{speeds(facts['median_seconds'])}\n"
+        f"Medians of {facts['repeats']} runs taken in turns, {facts['machine']}, PyTorch "
+        f"{facts['versions']['torch']}, seed {facts['seed']}; {sentences} sentences of {n_src} "
+        f"source and {n_tgt} target tokens, {VOCAB_SIZE} tokens in each vocabulary. Repeat it with "
+        "`make bench`.\n"
+    )
+
+
 def main() -> None:
     torch.set_num_threads(THREADS)
     warnings.filterwarnings("ignore", "The PyTorch API of nested tensors")
@@ -167,13 +179,8 @@ def main() -> None:
         "median_seconds": results,
     }
     write(DATA / "speed.json", json.dumps(facts, indent=2) + "\n")
-    caption = (
-        f"Medians of {REPEATS} runs taken in turns, {facts['machine']}, PyTorch "
-        f"{torch.__version__}, seed {SEED}; {BATCH} sentences of {N_SRC} source and {N_TGT} target "
-        f"tokens, {VOCAB_SIZE} tokens in each vocabulary. Repeat it with `make bench`.\n"
-    )
-    write(DATA / "speed.txt", f"{speeds(results)}\n{caption}")
-    print(f"{speeds(results)}\n{caption}")
+    write(DATA / "speed.txt", report(facts))
+    print(report(facts))
 
 
 if __name__ == "__main__":

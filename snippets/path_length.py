@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from snippets.complexity import apply_layer
+from snippets.operations import apply_layer
 from snippets.recurrent import RecurrentLayer
 
 

@@ -9,10 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.pages import site_config
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -60,8 +63,16 @@ def build_log(site: Path) -> str:
     return (site.parent / "build.log").read_text(encoding="utf-8")
 
 
+# The folder of its host at which the site will stand: "/", or that of a project's pages.
+MOUNT = urlsplit(site_config(ROOT).site_url).path
+
+
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     """Serves files, and the site's own page where there is none."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.startswith(MOUNT)
+        return super().translate_path(f"/{path.removeprefix(MOUNT)}" if inside else "/nowhere")
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -80,7 +91,7 @@ def address(site: Path) -> Iterator[str]:
     handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"http://127.0.0.1:{server.server_port}{MOUNT}"
         server.shutdown()
 
 

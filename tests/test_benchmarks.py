@@ -6,26 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import complexity, restricted, speed
 from benchmarks.record import DATA
-from snippets.complexity import sequential_operations
-from snippets.measure import fit_exponent
+from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
+from snippets.seconds_and_bytes import fit_exponent
 
 
 def facts(name: str) -> dict[str, Any]:
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def shown(name: str) -> str:
-    return (DATA / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def test_the_tables_are_made_of_the_data() -> None:
-    for name, column in complexity.COLUMNS.items():
-        assert shown(f"complexity-{name}") == column(facts("complexity"))
-    assert shown("restricted") == restricted.report(facts("restricted"))
-    assert shown("speed").startswith(speed.speeds(facts("speed")["median_seconds"]))
 
 
 # Table 1

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from snippets.complexity import count_flops
 from snippets.counting import (
     count_activation_bytes,
     count_cache_bytes,
@@ -26,6 +25,7 @@ from snippets.encoder import Encoder
 from snippets.feed_forward import FeedForward
 from snippets.layer_norm import LayerNorm
 from snippets.multi_head import MultiHeadAttention
+from snippets.operations import count_flops
 from snippets.transformer import Transformer
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "assets" / "figures"

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snippets.attention import scaled_dot_product_attention
+from snippets.cross_entropy import label_smoothing_loss
 from snippets.embedding import TokenEmbedding
 from snippets.encoder import Encoder
-from snippets.label_smoothing import label_smoothing_loss
 from snippets.layer_norm import LayerNorm
 from snippets.masks import causal_mask
 from snippets.multi_head import MultiHeadAttention

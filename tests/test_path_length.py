@@ -2,10 +2,7 @@
 
 import itertools
 import math
-import runpy
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +13,7 @@ from snippets.masks import causal_mask
 from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import after_hops, maximum_path_length, reach
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
 
 
 def ceil_log(base: int, n: int) -> int:
@@ -43,7 +40,6 @@ def causal(layer: nn.Module, x: Tensor) -> Tensor:
     return layer(x, x, x, causal_mask(x.shape[1]))
 
 
-FIGURES = Path(__file__).parents[1] / "docs/assets/figures"
 LENGTHS = [1, 2, 3, 4, 5, 8, 9, 10, 17, 27, 28]
 
 
@@ -179,11 +175,3 @@ def test_measuring_leaves_the_layer_and_the_seed_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert layer.training
     assert layer.W_q.weight.dtype == torch.float32
-
-
-def test_the_figure_is_what_its_program_measures(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # the program adds to it
-    runpy.run_path(str(FIGURES / "path-length.py"), run_name="__main__")
-    assert capsys.readouterr().out == (FIGURES / "path-length.svg").read_text(encoding="utf-8")

@@ -393,8 +393,9 @@ GLOSSARY_DAMAGES = {
     "out of order": ("| attention | 注意力 |", "| query key | 注意力 |", "in the alphabet"),
     "a term twice": ("| 多头注意力 |", "| 注意力 |", "注意力 has a row already"),
     "a page without the term": (
-        "what a position looks for | [Attention](../model/attention.md)",
-        "what a position looks for | [Cross-entropy](../derivations/cross-entropy.md)",
+        "what a position looks for | [Scaled dot-product attention](../model/attention.md)",
+        "what a position looks for | [Cross-entropy and label smoothing]"
+        "(../derivations/cross-entropy.md)",
         "does not have the term query",
     ),
     "a word that is not in that line": ("| 线形层 |", "| 线状层 |", "is not in the quote line-9"),
@@ -432,7 +433,7 @@ BIBLIOGRAPHY_DAMAGES = {
         "docs/model/masks.md does not cite",
     ),
     "a page left out": (
-        "Cited in [Notes](../notes.md), [Path length]",
+        "Cited in [The notes](../notes.md), [Path length]",
         "Cited in [Path length]",
         "docs/notes.md cites Longformer",
     ),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snippets.complexity import sequential_operations
+from snippets.operations import sequential_operations
 from snippets.scan import linear_recurrence, scan
 
 F64 = torch.float64

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snippets.attention import scaled_dot_product_attention
-from snippets.complexity import count_flops
+from snippets.operations import count_flops
 from snippets.self_attention import (
     PartialAttention,
     blockwise_attention,

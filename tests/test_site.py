@@ -36,7 +36,6 @@ ALLOWED_IMPORTS = {"torch", "matplotlib"} | sys.stdlib_module_names
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
 )
-SITE_ADDRESS = "https://site.invalid/"
 
 
 def built(site: Path, source: str) -> Path:
@@ -139,16 +138,16 @@ def test_every_link_leads_somewhere(site: Path) -> None:
     site_url = site_config(ROOT).site_url
     broken = []
     for path, soup in soups.items():
-        here = urljoin(SITE_ADDRESS, path.relative_to(site).as_posix())
+        here = urljoin(site_url, path.relative_to(site).as_posix())
         nodes = soup.find_all(True)
         names = ("href", "xlink:href", "src")
         targets = [node[name] for name in names for node in nodes if node.get(name)]
         for target in targets:
-            absolute = urljoin(here, target.replace(site_url, SITE_ADDRESS))
-            if not absolute.startswith(SITE_ADDRESS):
+            absolute = urljoin(here, target)
+            if not absolute.startswith(site_url):
                 continue
             address, fragment = urldefrag(absolute)
-            file = site / unquote(address.removeprefix(SITE_ADDRESS))
+            file = site / unquote(address.removeprefix(site_url))
             file = file / "index.html" if file.is_dir() else file
             if not file.is_file() or (fragment and unquote(fragment) not in ids.get(file, ())):
                 broken.append(f"{path.relative_to(site)}: {target}")

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Table 1 against the clock { #table-1-against-the-clock }
+# # Complexity against the clock { #table-1-against-the-clock }
 #
 # The paper's Table 1 says how the operations of four layers grow with $n$ and $d$. This lab counts
 # the operations, measures the time and the memory that they turn into, and finds where the growth
@@ -68,15 +68,15 @@ from snippets.attention import check_attention, scaled_dot_product_attention
 from snippets.multi_head import MultiHeadAttention, merge_heads, split_heads
 from snippets.recurrent import RecurrentLayer
 from snippets.convolution import ConvolutionLayer
-from snippets.restricted_attention import RestrictedSelfAttention, banded_attention, pieces
+from snippets.restricted import RestrictedSelfAttention, banded_attention, pieces
 
 # %% builds="The instruments"
-from snippets.complexity import ChainMode, apply_layer, count_flops, sequential_operations
+from snippets.operations import ChainMode, apply_layer, count_flops, sequential_operations
 from snippets.path_length import after_hops, maximum_path_length, reach
-from snippets.measure import MemoryMode, fit_exponent, fastest_seconds, peak_memory, processor
+from snippets.seconds_and_bytes import MemoryMode, fit_exponent, fastest_seconds, peak_memory, processor
 
 # %% builds="The formulas"
-from snippets.cost import (
+from snippets.layer_costs import (
     Hardware, Cost, stored_attention, fused_attention, recurrent, convolutional, restricted
 )
 

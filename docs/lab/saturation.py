@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # How softmax saturates without the scale { #saturation }
+# # Saturation of softmax { #saturation }
 #
 # This lab measures what the division by $\sqrt{d_k}$ does at initialisation: how the attention
 # weights and the gradients change as $d_k$ grows, with the division and without it. The theory is

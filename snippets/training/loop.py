@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snippets.label_smoothing import label_smoothing_loss
+from snippets.cross_entropy import label_smoothing_loss
 from snippets.training.batching import Batch, Pair, bucketed, make_batch
 from snippets.training.checkpoint import load_parameters, read_checkpoint, write_checkpoint
 from snippets.training.config import Config

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snippets.label_smoothing import label_smoothing_loss
+from snippets.cross_entropy import label_smoothing_loss
 from snippets.training.batching import make_batch
 from snippets.training.checkpoint import CheckpointError
 from snippets.training.data import PAD

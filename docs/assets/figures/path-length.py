@@ -1,8 +1,6 @@
 """Measures the reach of five kinds of layer and prints it as the figure `path-length.svg`.
 
-Run it from the root of the repository:
-
-    python docs/assets/figures/path-length.py > docs/assets/figures/path-length.svg
+`make generated` writes it there.
 """
 
 import itertools
@@ -19,7 +17,7 @@ from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import maximum_path_length, reach
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
 
 N, D_MODEL, DEPTH = 16, 4, 4
 CELL, PITCH, LEFT, TOP = 6, 110, 66, 44  # of a grid and between grids, in the figure's units

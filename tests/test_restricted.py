@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from snippets.measure import fastest_seconds, peak_memory
 from snippets.multi_head import MultiHeadAttention
-from snippets.restricted_attention import RestrictedSelfAttention, banded_attention, pieces
+from snippets.restricted import RestrictedSelfAttention, banded_attention, pieces
+from snippets.seconds_and_bytes import fastest_seconds, peak_memory
 
 F64 = torch.float64
 SIZES = [  # batch, n_heads, n, d_model, r

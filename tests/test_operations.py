@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from snippets.complexity import count_flops, sequential_operations
 from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
+from snippets.operations import count_flops, sequential_operations
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention, banded_attention
+from snippets.restricted import RestrictedSelfAttention, banded_attention
 
 SIZES = [(1, 13, 8, 2), (2, 5, 12, 3), (3, 40, 8, 4), (1, 1, 6, 1)]  # batch, n, d, n_heads
 

@@ -11,10 +11,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from snippets.convolution import ConvolutionLayer
-from snippets.measure import fastest_seconds, fit_exponent, peak_memory
 from snippets.multi_head import MultiHeadAttention
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
+from snippets.seconds_and_bytes import fastest_seconds, fit_exponent, peak_memory
 
 # fastest_seconds
 

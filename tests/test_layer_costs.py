@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from snippets.complexity import count_flops, sequential_operations
 from snippets.convolution import ConvolutionLayer
-from snippets.cost import (
+from snippets.layer_costs import (
     Cost,
     Hardware,
     convolutional,
@@ -16,11 +15,12 @@ from snippets.cost import (
     restricted,
     stored_attention,
 )
-from snippets.measure import MemoryMode, peak_memory
 from snippets.multi_head import MultiHeadAttention
+from snippets.operations import count_flops, sequential_operations
 from snippets.path_length import maximum_path_length
 from snippets.recurrent import RecurrentLayer
-from snippets.restricted_attention import RestrictedSelfAttention
+from snippets.restricted import RestrictedSelfAttention
+from snippets.seconds_and_bytes import MemoryMode, peak_memory
 
 SIZES = [(16, 32, 2, 5, 3), (64, 32, 4, 3, 8), (120, 48, 3, 7, 16), (257, 24, 4, 9, 40)]
 SIZES += [(600, 16, 2, 3, 32)]  # n, d, h, k, r

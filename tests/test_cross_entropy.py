@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
-from snippets.label_smoothing import label_smoothing_loss
+from snippets.cross_entropy import label_smoothing_loss
 
 F64 = torch.float64
 many = settings(derandomize=True, deadline=None, max_examples=60)

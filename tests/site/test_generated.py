@@ -1,0 +1,69 @@
+"""What programs write and the repository keeps: held to the programs, or written anew.
+
+`make generated` runs this module with GENERATE=1; then every file is written, not compared. Fonts
+(`make fonts`) and measurements (`make bench`) are not here: the one needs npm, the other a quiet
+machine. The tables that are made of the measurements are.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from benchmarks import complexity, restricted, speed
+from benchmarks.record import DATA, write
+from docs.assets import explorer
+
+ROOT = Path(__file__).parents[2]
+FIGURES = sorted((ROOT / "docs/assets/figures").glob("*.py"))
+
+
+def facts(name: str) -> dict[str, Any]:
+    return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def tables() -> dict[Path, str]:
+    """The tables of the measurements, as their modules write them from their data."""
+    made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
+    texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
+    texts["restricted"] = restricted.report(facts("restricted"))
+    texts["speed"] = speed.report(facts("speed"))
+    return {DATA / f"{name}.txt": text for name, text in texts.items()}
+
+
+def hold(path: Path, text: str) -> None:
+    """Compare a kept file with what its program writes now, or write it."""
+    if os.environ.get("GENERATE"):
+        write(path, text)
+    kept = path.read_text(encoding="utf-8") if path.is_file() else None
+    assert kept == text, f"{path.relative_to(ROOT)} is stale: run `make generated`"
+
+
+@pytest.mark.parametrize("program", FIGURES, ids=[program.stem for program in FIGURES])
+def test_a_figure_is_what_the_program_beside_it_prints(program: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, str(program)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert run.returncode == 0, run.stderr
+    hold(program.with_suffix(".svg"), run.stdout)
+
+
+def test_the_explorer_shows_without_a_script_what_its_script_shows(browser: Browser) -> None:
+    hold(explorer.FRAGMENT, explorer.written(browser))
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)
+def test_a_table_is_made_of_its_measurements(table: Path) -> None:
+    hold(table, tables()[table])
+
+
+def test_every_table_has_its_measurements() -> None:
+    assert set(DATA.glob("*.txt")) == set(tables())
