@@ -42,12 +42,14 @@ class MultiHeadAttention(nn.Module):
     Raises:
         ValueError: If `n_heads` does not divide `d_model`, or `dropout` is not in [0, 1).
 
+    The weights have the same shapes whatever `n_heads` is, so that loading cannot check it.
+
     Source: Vaswani et al. (2017), section 3.2.2.
     """
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if n_heads < 1 or d_model % n_heads != 0:
+        if n_heads < 1 or d_model < 1 or d_model % n_heads != 0:
             raise ValueError(f"d_model = {d_model} does not divide into n_heads = {n_heads}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {dropout}")
