@@ -4,6 +4,7 @@ Shapes: `n_query` and `n_key` are sequence lengths, `d_model` is the width of ev
 output, `d_k` = `d_model` / `n_heads` is the width of one head.
 """
 
+import torch
 from torch import Tensor, nn
 
 from snippets.attention import check_attention, scaled_dot_product_attention
@@ -108,6 +109,8 @@ class MultiHeadAttention(nn.Module):
         heads = nn.functional.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, dropout_p=dropout_p
         )
+        if mask is not None and torch.compiler.is_exporting():  # ONNX would answer with the mean
+            heads = heads.masked_fill(~mask.any(-1, keepdim=True), 0.0)
         return self.W_o(merge_heads(heads))  # (batch, n_query, d_model)
 
 

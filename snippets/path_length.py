@@ -50,8 +50,8 @@ def reach(hops: Sequence[nn.Module], n: int) -> Tensor:
     """Which outputs of a stack depend on which of its inputs, by one backward pass.
 
     Args:
-        hops: The layers from the bottom up, on the CPU and in float64, each with a `d_model`. They keep the
-            sequences of a batch apart and draw nothing at random.
+        hops: The layers from the bottom up, on the CPU and in float64, each with a `d_model`. They
+            keep the sequences of a batch apart and draw nothing at random.
         n: Length of the sequence, at least 1.
 
     Returns:
