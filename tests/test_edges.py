@@ -26,9 +26,11 @@ def test_many_equal_scores_share_the_weight_in_float16() -> None:
 
 @pytest.mark.parametrize("dtype", HALVES)
 def test_the_mean_of_many_small_weights_is_not_lost_in_half_precision(dtype: torch.dtype) -> None:
-    y = torch.full((4096,), 2.0**-12, dtype=dtype)
-    gradient = softmax_backward(y, torch.full_like(y, 2.0**-14))  # the same for all: no change
-    assert torch.equal(gradient, torch.zeros_like(y))
+    y = torch.full((4097,), 2.0**-13, dtype=dtype)
+    y[0] = 0.5
+    grad_y = torch.full_like(y, 2.0**-12)
+    grad_y[0] = 0  # the mean, 2^-13, is the sum of 4096 products that float16 rounds to 0
+    assert softmax_backward(y, grad_y)[0] == -(2.0**-14)
 
 
 def test_without_keys_every_path_gives_zeros() -> None:
