@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.pages import Block, PageError, location, read_blocks
 from tests.program import Program
@@ -15,6 +16,8 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure() -> None:
     torch.set_num_threads(1)  # tensors are small here: a second thread costs more than it gives
+    settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+    settings.load_profile("repeatable")
 
 
 @pytest.hookimpl(optionalhook=True)

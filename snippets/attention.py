@@ -17,14 +17,25 @@ def check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
     """Raise one clear sentence where PyTorch would broadcast, or fail inside a product.
 
     Raises:
-        ValueError: If the widths of `query` and `key` differ, if `key` and `value` differ in
-            length, or if `mask` does not broadcast to (..., n_query, n_key).
+        ValueError: If one of the three has fewer than two axes, if leading axes do not broadcast,
+            if the widths of `query` and `key` differ, if `key` and `value` differ in length, or if
+            `mask` does not broadcast to (..., n_query, n_key).
         TypeError: If `mask` is not boolean.
     """
+    shapes = [tuple(x.shape) for x in (query, key, value)]
+    if min(map(len, shapes)) < 2:
+        raise ValueError("query, key and value must be (..., n, d), not {}, {}, {}".format(*shapes))
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(f"query has d_k = {query.shape[-1]} but key has d_k = {key.shape[-1]}")
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"key has length {key.shape[-2]} but value has length {value.shape[-2]}")
+    if shapes[0][:-2] != shapes[1][:-2] or shapes[1][:-2] != shapes[2][:-2]:
+        try:
+            torch.broadcast_shapes(*(shape[:-2] for shape in shapes))
+        except RuntimeError:
+            raise ValueError(
+                "the leading axes of {}, {} and {} do not broadcast".format(*shapes)
+            ) from None
     if mask is None:
         return
     if mask.dtype != torch.bool:
@@ -57,7 +68,9 @@ def scaled_dot_product_attention(
         key: (..., n_key, d_k).
         value: (..., n_key, d_v).
         mask: Boolean, True where a query may attend to a key, broadcastable to
-            (..., n_query, n_key). A query that may attend to nothing gets the output 0.
+            (..., n_query, n_key). A query that may attend to nothing, or that has no keys, gets the
+            output 0. A value that a query may not attend to has the weight 0, so it must be finite:
+            0 times NaN, or infinity, is NaN.
         dropout_p: Probability in [0, 1) of dropping a weight. It acts in training and evaluation
             alike, so pass 0 to evaluate. Section 5.4 of the paper, which lists what is dropped,
             does not list the weights; many libraries drop them.

@@ -85,9 +85,10 @@ def restricted(n: int, d: int, r: int) -> Cost:
     queries = -(-n // r) * r  # the last block is filled up
     pieces = (4 * queries + 4 * r) * d
     mask = 3 * r * queries  # 5 bytes an entry: once as a truth value, once as a number to add
+    distances = 3 * r * r  # 17 bytes an entry: with its sign, without it, and compared to r
     flops = 8 * n * d**2 + 12 * queries * r * d
     memory = 4 * (3 * n * d + pieces) + 5 * mask
-    traffic = 2 * (4 * (4 * n * d + pieces) + 7 * mask)
+    traffic = 2 * (4 * (5 * n * d + pieces) + 5 * mask + 17 * distances)
     return Cost(flops, memory, traffic, 10, path)
 
 

@@ -36,22 +36,27 @@ def causal_mask(n: int, device: torch.device | str | None = None) -> Tensor:
 def padding_mask(tokens: Tensor, pad_id: int) -> Tensor:
     """Hide padding as a key: no query may attend to it.
 
+    A hidden key gets the weight 0, so it does not matter which finite numbers stand there. NaN and
+    infinity do matter: 0 times either is NaN.
+
     Args:
         tokens: Token ids, integer (batch, n).
-        pad_id: The id that fills a sentence up to the batch's length.
+        pad_id: The id that fills a sentence up to the batch's length, an integer.
 
     Returns:
         Boolean (batch, 1, n), True at the real tokens; the axis of length 1 is the queries'.
 
     Raises:
         ValueError: If `tokens` has not two axes.
-        TypeError: If `tokens` is not an integer tensor.
+        TypeError: If `tokens` is not an integer tensor, or `pad_id` is no integer.
     """
+    if not isinstance(pad_id, int) or isinstance(pad_id, bool):
+        raise TypeError(f"pad_id must be an integer, not {pad_id!r}")
     if tokens.dim() != 2:
         raise ValueError(f"tokens must have the shape (batch, n), not {tuple(tokens.shape)}")
     if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
         raise TypeError(f"tokens must be integers, not {tokens.dtype}")
-    return (tokens != pad_id).unsqueeze(1)  # (batch, 1, n)
+    return (tokens.long() != pad_id).unsqueeze(1)  # (batch, 1, n); in uint8, -1 would be 255
 
 
 # --8<-- [end:padding_mask]

@@ -4,6 +4,7 @@ Shapes: `n_query` and `n_key` are sequence lengths, `d_model` is the width of ev
 output, `d_k` = `d_model` / `n_heads` is the width of one head.
 """
 
+import torch
 from torch import Tensor, nn
 
 from snippets.attention import check_attention, scaled_dot_product_attention
@@ -42,12 +43,14 @@ class MultiHeadAttention(nn.Module):
     Raises:
         ValueError: If `n_heads` does not divide `d_model`, or `dropout` is not in [0, 1).
 
+    The weights have the same shapes whatever `n_heads` is, so that loading cannot check it.
+
     Source: Vaswani et al. (2017), section 3.2.2.
     """
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if n_heads < 1 or d_model % n_heads != 0:
+        if n_heads < 1 or d_model < 1 or d_model % n_heads != 0:
             raise ValueError(f"d_model = {d_model} does not divide into n_heads = {n_heads}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {dropout}")
@@ -106,6 +109,8 @@ class MultiHeadAttention(nn.Module):
         heads = nn.functional.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, dropout_p=dropout_p
         )
+        if mask is not None and torch.compiler.is_exporting():  # ONNX would answer with the mean
+            heads = heads.masked_fill(~mask.any(-1, keepdim=True), 0.0)
         return self.W_o(merge_heads(heads))  # (batch, n_query, d_model)
 
 

@@ -50,19 +50,20 @@ def reach(hops: Sequence[nn.Module], n: int) -> Tensor:
     """Which outputs of a stack depend on which of its inputs, by one backward pass.
 
     Args:
-        hops: The layers from the bottom up, in float64, each with a `d_model`. They keep the
-            sequences of a batch apart and draw nothing at random.
+        hops: The layers from the bottom up, on the CPU and in float64, each with a `d_model`. They
+            keep the sequences of a batch apart and draw nothing at random.
         n: Length of the sequence, at least 1.
 
     Returns:
         Boolean (n, n): True in row i, column j, where output i has a derivative at input j that
         is not zero. The inputs and one direction for each output are drawn from a fixed seed.
     """
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(n, hops[0].d_model, generator=generator, dtype=torch.float64)
+    generator = torch.Generator("cpu").manual_seed(0)
+    options = {"generator": generator, "dtype": torch.float64, "device": "cpu"}
+    x = torch.randn(n, hops[0].d_model, **options)
     copies = x.expand(n, *x.shape).clone().requires_grad_()  # copy i is there for output i
     outputs = after_hops(hops, copies).diagonal()  # (d_model, n)
-    direction = torch.randn(outputs.shape, generator=generator, dtype=torch.float64)
+    direction = torch.randn(outputs.shape, **options)
     (gradient,) = torch.autograd.grad((direction * outputs).sum(), copies)  # (n, n, d_model)
     return gradient.ne(0).any(-1)  # (n, n)
 
@@ -74,7 +75,8 @@ def maximum_path_length(
 
     Args:
         layer: The layer that is stacked, or the layers of the stack from the bottom up. They are
-            measured in float64 and evaluation mode, on copies.
+            measured in float64 and evaluation mode, on copies
+            on the CPU, because some devices have no float64.
         n: Length of the sequence, at least 1.
         causal: Ask only that each output sees itself and what comes before it. A recurrent layer
             never looks ahead and is always measured so.
@@ -91,10 +93,10 @@ def maximum_path_length(
     stack = itertools.repeat(layer) if isinstance(layer, nn.Module) else layer
     hops: list[nn.Module] = []
     for _, hop in zip(range(n), stack, strict=False):
-        hops.append(copy.deepcopy(hop).double().eval())
+        hops.append(copy.deepcopy(hop).to("cpu", torch.float64).eval())
         connected = reach(hops, n)
         if causal or isinstance(hop, RecurrentLayer):
-            connected |= torch.ones(n, n, dtype=torch.bool).triu(1)  # the future is not asked for
+            connected |= torch.ones_like(connected).triu(1)  # the future is not asked for
         if connected.all():
             return len(hops)
     raise ValueError(f"{len(hops)} layers do not connect all {n} positions")

@@ -9,20 +9,28 @@ from torch import Tensor, nn
 
 
 # --8<-- [start:sinusoidal_encoding]
-def sinusoidal_encoding(n: int, d_model: int) -> Tensor:
+def sinusoidal_encoding(
+    n: int,
+    d_model: int,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
     """Give each position a vector of sines and cosines, of wavelengths that grow geometrically.
 
         PE[pos, 2i]     = sin(pos / 10000^(2i / d_model))
         PE[pos, 2i + 1] = cos(pos / 10000^(2i / d_model))
 
     The angles are computed in float64: near a million a float32 angle is off by some hundredths.
+    That is done on the CPU, because some devices have no float64.
 
     Args:
         n: Number of positions, 0 to n - 1; at least 1.
         d_model: Width of a vector, even and at least 2.
+        dtype: What the result is made of; if None PyTorch's default, float32 unless it was set.
+        device: Where the result is put; if None on PyTorch's default device.
 
     Returns:
-        float32 (n, d_model), sine and cosine of a wavelength side by side.
+        (n, d_model), sine and cosine of a wavelength side by side, with float32's precision.
 
     Raises:
         ValueError: If `n` is less than 1, or `d_model` is odd or less than 2.
@@ -36,10 +44,12 @@ def sinusoidal_encoding(n: int, d_model: int) -> Tensor:
             f"d_model must be even, because every sine needs its cosine, and at least 2, "
             f"not {d_model}"
         )
-    position = torch.arange(n, dtype=torch.float64).unsqueeze(1)  # (n, 1)
-    exponent = torch.arange(0, d_model, 2, dtype=torch.float64) / d_model  # (d_model / 2)
+    exact = {"dtype": torch.float64, "device": "cpu"}
+    position = torch.arange(n, **exact).unsqueeze(1)  # (n, 1)
+    exponent = torch.arange(0, d_model, 2, **exact) / d_model  # (d_model / 2)
     angle = position / 10000**exponent  # (n, d_model / 2)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()  # (n, d_model)
+    encoding = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()  # (n, d_model)
+    return encoding.to(dtype or torch.get_default_dtype()).to(device or torch.get_default_device())
 
 
 # --8<-- [end:sinusoidal_encoding]
@@ -69,7 +79,8 @@ def check_positions(x: Tensor, start: int, max_len: int, d_model: int) -> None:
 class PositionalEncoding(nn.Module):
     """Add the sinusoidal encoding to the embeddings, then drop out.
 
-    The table is a constant: it is no parameter and is left out of `state_dict`.
+    The table is a constant: it is no parameter and is left out of `state_dict`. Loading weights
+    makes it anew, so that a model that was built on the `meta` device has one.
 
     Args:
         d_model: Width of the embeddings, even.
@@ -88,6 +99,12 @@ class PositionalEncoding(nn.Module):
             raise ValueError(f"dropout must be in [0, 1), not {dropout}")
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("encoding", sinusoidal_encoding(max_len, d_model), persistent=False)
+        self.register_load_state_dict_post_hook(PositionalEncoding.restore)
+
+    def restore(self, *_: object) -> None:
+        """Make the table anew, in the dtype and on the device that it has; off `meta`, if there."""
+        device = None if self.encoding.is_meta else self.encoding.device
+        self.encoding = sinusoidal_encoding(*self.encoding.shape, self.encoding.dtype, device)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """Add to each vector the encoding of its position.

@@ -98,7 +98,7 @@ class RestrictedSelfAttention(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int, r: int) -> None:
         super().__init__()
-        if n_heads < 1 or d_model % n_heads != 0:
+        if n_heads < 1 or d_model < 1 or d_model % n_heads != 0:
             raise ValueError(f"d_model = {d_model} does not divide into n_heads = {n_heads}")
         if r < 0:
             raise ValueError(f"r must be at least 0, not {r}")

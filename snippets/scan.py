@@ -9,8 +9,15 @@ from torch import Tensor
 
 
 # --8<-- [start:scan]
+def check_recurrence(a: Tensor, b: Tensor) -> None:
+    """Raise ValueError if the shapes differ, which would broadcast, or there is no position."""
+    if a.shape != b.shape or a.dim() < 2 or a.shape[-2] == 0:
+        raise ValueError(f"a and b must be (..., n, d), not {tuple(a.shape)} and {tuple(b.shape)}")
+
+
 def linear_recurrence(a: Tensor, b: Tensor) -> Tensor:
     """The states of h_t = a_t * h_(t-1) + b_t one after the other; the rest is as in `scan`."""
+    check_recurrence(a, b)
     h = b[..., 0, :]  # (..., d_model)
     states = [h]
     for t in range(1, b.shape[-2]):
@@ -37,8 +44,7 @@ def scan(a: Tensor, b: Tensor) -> Tensor:
 
     Source: Kogge and Stone (1973); for recurrent networks Martin and Cundy (2018).
     """
-    if a.shape != b.shape or a.dim() < 2 or a.shape[-2] == 0:
-        raise ValueError(f"a and b must be (..., n, d), not {tuple(a.shape)} and {tuple(b.shape)}")
+    check_recurrence(a, b)
     distance = 1
     while distance < b.shape[-2]:
         a_late, b_late = a[..., distance:, :], b[..., distance:, :]

@@ -13,10 +13,11 @@ def softmax(z: Tensor, dim: int = -1) -> Tensor:
 
     Subtracting the largest score first changes nothing in exact arithmetic, because the common
     factor cancels, and keeps `exp` from overflowing. A slice whose scores are all `-inf` has no
-    distribution to return: it comes out as zeros.
+    distribution to return: it comes out as zeros. A slice without scores stays without weights.
 
     Args:
-        z: Scores, any shape, floating point; `-inf` is allowed and gets the weight 0.
+        z: Scores, any shape, floating point; `-inf` is allowed and gets the weight 0. In half
+            precision the sum is made in float32: in float16 it overflows at 65,520 equal scores.
         dim: The axis to normalise.
 
     Returns:
@@ -29,10 +30,13 @@ def softmax(z: Tensor, dim: int = -1) -> Tensor:
     """
     if not z.is_floating_point():
         raise TypeError(f"softmax expects floating-point scores but got {z.dtype}")
-    largest = z.detach().amax(dim, keepdim=True)  # a constant: it cancels, so it has no gradient
-    exponentials = torch.exp(z - largest.masked_fill(largest == -torch.inf, 0.0))
+    if z.numel() == 0:
+        return z.clone()  # there is no largest of no scores
+    wide = z.to(torch.promote_types(z.dtype, torch.float32))
+    largest = wide.detach().amax(dim, keepdim=True)  # it cancels, so it has no gradient
+    exponentials = torch.exp(wide - largest.masked_fill(largest == -torch.inf, 0.0))
     total = exponentials.sum(dim, keepdim=True)
-    return exponentials / total.masked_fill(total == 0, 1.0)
+    return (exponentials / total.masked_fill(total == 0, 1.0)).to(z.dtype)
 
 
 # --8<-- [end:softmax]
@@ -79,7 +83,8 @@ def softmax_backward(y: Tensor, grad_y: Tensor) -> Tensor:
         grad_y: (..., n), the gradient g of the loss with respect to `y`, in the dtype of `y`.
 
     Returns:
-        The gradient of the loss with respect to the scores (..., n), in the dtype of `y`.
+        The gradient of the loss with respect to the scores (..., n), in the dtype of `y`; in half
+        precision the mean is taken in float32, where the products of small weights are not 0.
 
     Raises:
         TypeError: If `y` is not floating point, or `grad_y` has another dtype.
@@ -93,8 +98,10 @@ def softmax_backward(y: Tensor, grad_y: Tensor) -> Tensor:
         raise ValueError(f"y has shape {tuple(y.shape)} but grad_y has {tuple(grad_y.shape)}")
     if y.dim() == 0:
         raise ValueError("softmax_backward expects shape (..., n) but got a single number")
-    mean = (grad_y * y).sum(-1, keepdim=True)  # (..., 1): the mean of g under the weights
-    return y * (grad_y - mean)
+    dtype = torch.promote_types(y.dtype, torch.float32)
+    weights, g = y.to(dtype), grad_y.to(dtype)
+    mean = (g * weights).sum(-1, keepdim=True)  # (..., 1): the mean of g under the weights
+    return (weights * (g - mean)).to(y.dtype)
 
 
 # --8<-- [end:softmax_backward]

@@ -4,6 +4,7 @@ Shapes: `n_src` and `n_tgt` are the lengths of source and target, `d_model` is t
 everything between the token ids and the logits.
 """
 
+import torch
 from torch import Tensor, nn
 
 from snippets.decoder import Decoder
@@ -36,7 +37,12 @@ class Transformer(nn.Module):
         norm_first: Pre-norm if True, with a `LayerNorm` at the end of both stacks; the paper has
             post-norm.
         share_embeddings: Use one matrix for source embedding, target embedding and the last linear
-            map, as the paper does (section 3.4).
+            map, as the paper does (section 3.4). Loading keeps them one; a state that holds
+            different matrices for them is refused with a ValueError.
+        max_len: Length of the longest source or target, at least 1.
+
+    The shapes of the weights do not show `n_heads`, `dropout` and `max_len`, so that loading cannot
+    check them. Keep the arguments beside the weights.
 
     Raises:
         ValueError: If sizes do not fit, `dropout` is not in [0, 1), or embeddings are to be shared
@@ -56,6 +62,7 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
         norm_first: bool = False,
         share_embeddings: bool = False,
+        max_len: int = 5000,
     ) -> None:
         super().__init__()
         if share_embeddings and src_vocab_size != tgt_vocab_size:
@@ -67,7 +74,7 @@ class Transformer(nn.Module):
         self.tgt_embedding = (
             self.src_embedding if share_embeddings else TokenEmbedding(tgt_vocab_size, d_model)
         )
-        self.positional_encoding = PositionalEncoding(d_model, dropout)
+        self.positional_encoding = PositionalEncoding(d_model, dropout, max_len)
         self.encoder = Encoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
         self.decoder = Decoder(n_layers, d_model, n_heads, d_ff, dropout, norm_first)
         self.output = nn.Linear(d_model, tgt_vocab_size, bias=False)
@@ -78,7 +85,22 @@ class Transformer(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if share_embeddings:
-            self.output.weight = self.tgt_embedding.weight
+            self.share()
+            self.register_load_state_dict_pre_hook(Transformer.check_shared)
+            self.register_load_state_dict_post_hook(Transformer.share)
+
+    def share(self, *_: object) -> None:
+        """Make the three matrices one: also after loading, which parts them by `assign=True`."""
+        self.tgt_embedding.weight = self.output.weight = self.src_embedding.weight
+
+    def check_shared(self, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+        """Refuse a state whose three matrices differ; what it leaves out of them is the same."""
+        names = [f"{prefix}{part}.weight" for part in ("src_embedding", "tgt_embedding", "output")]
+        given = [name for name in names if name in state]
+        for name in given[1:]:
+            if not state[name].is_meta and not torch.equal(state[name], state[given[0]]):
+                raise ValueError(f"shared embeddings need one matrix: {name} is not {given[0]}")
+        state.update({name: state[given[0]] for name in names if given})
 
     def encode(self, src: Tensor, src_mask: Tensor | None) -> Tensor:
         """Turn source tokens into the memory that the decoder reads; once a sentence is enough.

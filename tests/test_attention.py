@@ -5,49 +5,15 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
 from snippets.attention import scaled_dot_product_attention
-
-PRIMES = [2, 3, 5, 7, 11, 13, 17]
-MASKS = ["none", "causal", "padding", "random", "empty row"]
+from tests.oracle import F64, MASKS, PRIMES, close, make_inputs, make_mask
 
 
-def make_inputs(
-    leading: tuple[int, ...], n_query: int, n_key: int, d_k: int, d_v: int, seed: int = 0
-) -> list[Tensor]:
-    """Query (..., n_query, d_k), key (..., n_key, d_k) and value (..., n_key, d_v) in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    sizes = [(n_query, d_k), (n_key, d_k), (n_key, d_v)]
-    return [
-        torch.randn(*leading, *size, dtype=torch.float64, generator=generator, requires_grad=True)
-        for size in sizes
-    ]
-
-
-def make_mask(kind: str, leading: tuple[int, ...], n_query: int, n_key: int) -> Tensor | None:
-    """A boolean mask of one kind, True where attention is allowed; not made by `snippets.masks`."""
-    generator = torch.Generator().manual_seed(1)
-    if kind == "none":
-        return None
-    if kind == "causal":  # aligned with the upper left corner, as is_causal=True is
-        return torch.arange(n_query).unsqueeze(1) >= torch.arange(n_key)
-    if kind == "padding":  # one row for all queries, and at least one real key
-        n_real = torch.randint(1, n_key + 1, (*leading, 1, 1), generator=generator)
-        return torch.arange(n_key) < n_real
-    mask = torch.rand(*leading, n_query, n_key, generator=generator) < 0.6
-    if kind == "random":
-        mask[..., 0] = True
-    else:
-        mask[..., n_query // 2, :] = False
-    return mask
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     sizes=st.permutations(PRIMES),
     n_leading=st.integers(0, 2),
@@ -64,18 +30,17 @@ def test_matches_torch_forward_and_backward(
     output, weights = scaled_dot_product_attention(*inputs, mask)
     expected = functional.scaled_dot_product_attention(*inputs, attn_mask=mask)
     assert weights.shape == (*leading, n_query, n_key)
-    assert_close(output, expected, rtol=1e-10, atol=1e-12)
+    close(output, expected)
 
     grad_output = torch.randn(
-        output.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+        output.shape, dtype=F64, generator=torch.Generator().manual_seed(seed)
     )
     gradients = torch.autograd.grad(output, inputs, grad_output)
     expected_gradients = torch.autograd.grad(expected, inputs, grad_output)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
-        assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-11)
+        close(gradient, expected_gradient)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     n_query=st.integers(1, 4),
     n_key=st.integers(1, 4),
@@ -90,7 +55,7 @@ def test_matches_torch_at_the_smallest_sizes(
     mask = make_mask(kind, (2,), n_query, n_key)
     output, _ = scaled_dot_product_attention(*inputs, mask)
     expected = functional.scaled_dot_product_attention(*inputs, attn_mask=mask)
-    assert_close(output, expected, rtol=1e-10, atol=1e-12)
+    close(output, expected)
 
 
 @pytest.mark.parametrize("kind", MASKS)
@@ -121,7 +86,7 @@ def test_weights_sum_to_one_where_anything_may_be_attended(kind: str) -> None:
         sees_something = allowed.any(-1)
         assert (weights[~allowed] == 0).all()
         assert (weights[allowed] > 0).all()
-    assert_close(weights.sum(-1), sees_something.double(), rtol=0, atol=1e-12)
+    close(weights.sum(-1), sees_something.double())
     assert sees_something.all() == (kind != "empty row")
 
 
@@ -130,7 +95,7 @@ def test_output_is_the_weighted_sum_of_the_values() -> None:
     output, weights = scaled_dot_product_attention(query, key, value)
     for b, i in itertools.product(range(2), range(3)):
         expected = sum(weights[b, i, j] * value[b, j] for j in range(5))
-        assert_close(output[b, i], expected, rtol=1e-12, atol=1e-12)
+        close(output[b, i], expected)
 
 
 def test_a_row_that_sees_nothing_is_zero_and_leaves_finite_gradients() -> None:
@@ -145,7 +110,7 @@ def test_a_row_that_sees_nothing_is_zero_and_leaves_finite_gradients() -> None:
         assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, F64])
 def test_a_row_that_sees_nothing_is_not_nan_in_any_precision(dtype: torch.dtype) -> None:
     inputs = [x.detach().to(dtype).requires_grad_() for x in make_inputs((2,), 5, 7, 3, 11)]
     output, weights = scaled_dot_product_attention(*inputs, make_mask("empty row", (2,), 5, 7))
@@ -159,7 +124,7 @@ def test_large_scores_do_not_overflow() -> None:
     query, key, value = make_inputs((2,), 3, 5, 7, 11)
     output, _ = scaled_dot_product_attention(1e4 * query, 1e4 * key, value)
     expected = functional.scaled_dot_product_attention(1e4 * query, 1e4 * key, value)
-    assert_close(output, expected, rtol=1e-10, atol=1e-12)
+    close(output, expected)
 
 
 def test_shuffled_keys_and_values_change_nothing() -> None:
@@ -170,8 +135,8 @@ def test_shuffled_keys_and_values_change_nothing() -> None:
     shuffled, shuffled_weights = scaled_dot_product_attention(
         query, key[:, order], value[:, order], mask[..., order]
     )
-    assert_close(shuffled, output, rtol=1e-12, atol=1e-12)
-    assert_close(shuffled_weights, weights[..., order], rtol=1e-12, atol=1e-12)
+    close(shuffled, output)
+    close(shuffled_weights, weights[..., order])
 
 
 def test_shuffled_queries_shuffle_the_output() -> None:
@@ -179,7 +144,7 @@ def test_shuffled_queries_shuffle_the_output() -> None:
     order = torch.tensor([3, 0, 4, 2, 1])
     output, _ = scaled_dot_product_attention(query, key, value)
     shuffled, _ = scaled_dot_product_attention(query[:, order], key, value)
-    assert_close(shuffled, output[:, order], rtol=1e-12, atol=1e-12)
+    close(shuffled, output[:, order])
 
 
 def test_self_attention_is_permutation_equivariant() -> None:
@@ -187,13 +152,13 @@ def test_self_attention_is_permutation_equivariant() -> None:
     order = torch.tensor([3, 0, 4, 2, 1])
     output, _ = scaled_dot_product_attention(x, x, x)
     shuffled, _ = scaled_dot_product_attention(x[:, order], x[:, order], x[:, order])
-    assert_close(shuffled, output[:, order], rtol=1e-12, atol=1e-12)
+    close(shuffled, output[:, order])
 
 
 def test_a_single_key_hands_over_its_value() -> None:
     query, key, value = make_inputs((2,), 3, 1, 7, 11)
     output, weights = scaled_dot_product_attention(query, key, value)
-    assert_close(weights, torch.ones(2, 3, 1, dtype=torch.float64))
+    assert_close(weights, torch.ones(2, 3, 1, dtype=F64))
     assert_close(output, value.expand(2, 3, 11))
 
 
@@ -209,7 +174,7 @@ def test_keys_and_values_broadcast_over_leading_axes() -> None:
     output, _ = scaled_dot_product_attention(query, key, value)
     key, value = key.expand(2, 3, 7, 11), value.expand(2, 3, 7, 13)
     expected = functional.scaled_dot_product_attention(query, key, value)
-    assert_close(output, expected, rtol=1e-10, atol=1e-12)
+    close(output, expected)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +187,7 @@ def test_accepts_every_mask_that_broadcasts(shape: tuple[int, ...]) -> None:
     expected = functional.scaled_dot_product_attention(
         *inputs, attn_mask=mask.broadcast_to(2, 3, 5, 7)
     )
-    assert_close(output, expected, rtol=1e-10, atol=1e-12)
+    close(output, expected)
 
 
 def test_changes_none_of_its_arguments() -> None:
@@ -252,11 +217,11 @@ def test_without_dropout_the_random_state_is_untouched() -> None:
 def test_dropout_zeroes_weights_and_scales_the_rest() -> None:
     torch.manual_seed(0)
     query, key, _ = make_inputs((50,), 20, 30, 7, 2)
-    identity = torch.eye(30, dtype=torch.float64).expand(50, 30, 30)
+    identity = torch.eye(30, dtype=F64).expand(50, 30, 30)
     dropped, weights = scaled_dot_product_attention(query, key, identity, dropout_p=0.3)
     is_dropped = dropped == 0
     assert abs(is_dropped.double().mean().item() - 0.3) < 0.02
-    assert_close(dropped[~is_dropped], weights[~is_dropped] / 0.7, rtol=1e-12, atol=1e-12)
+    close(dropped[~is_dropped], weights[~is_dropped] / 0.7)
 
 
 def test_dropout_keeps_the_expected_output() -> None:

@@ -7,14 +7,14 @@ import re
 import pytest
 import sympy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
 from snippets.attention import attention_backward, scaled_dot_product_attention
-from tests.test_attention import MASKS, PRIMES, make_inputs, make_mask
+from tests.oracle import F64, MASKS, PRIMES, close, make_inputs, make_mask
 
 
 def make_grad_output(inputs: list[Tensor], seed: int = 0) -> Tensor:
@@ -29,7 +29,6 @@ def by_hand(inputs: list[Tensor], mask: Tensor | None, grad_output: Tensor) -> t
     return attention_backward(query, key, value, weights, grad_output)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     sizes=st.permutations(PRIMES),
     n_leading=st.integers(0, 2),
@@ -48,10 +47,9 @@ def test_matches_autograd_through_torchs_attention(
     output = functional.scaled_dot_product_attention(*inputs, attn_mask=mask)
     expected = torch.autograd.grad(output, inputs, grad_output)
     for gradient, expected_gradient in zip(gradients, expected, strict=True):
-        assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-11)
+        close(gradient, expected_gradient)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     n_query=st.integers(1, 4),
     n_key=st.integers(1, 4),
@@ -70,7 +68,7 @@ def test_matches_autograd_at_the_smallest_sizes(
     gradients = by_hand(inputs, mask, grad_output)
     for x, gradient, expected_gradient in zip(inputs, gradients, expected, strict=True):
         assert gradient.shape == x.shape
-        assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-11)
+        close(gradient, expected_gradient)
 
 
 def test_serves_as_the_backward_of_an_autograd_function() -> None:
@@ -115,7 +113,7 @@ def test_every_gradient_is_the_sum_over_indices_that_the_page_derives() -> None:
         assert_close(grad_value[j, c], sum(w[i, j] * g[i, c] for i in range(n_query)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, F64])
 def test_a_row_that_sees_nothing_gets_and_gives_exactly_zero(dtype: torch.dtype) -> None:
     inputs = [x.detach().to(dtype) for x in make_inputs((2,), 5, 7, 3, 11)]
     mask = make_mask("empty row", (2,), 5, 7)
@@ -161,9 +159,7 @@ def test_the_row_sum_is_the_product_of_gradient_and_output(kind: str) -> None:
     output, weights = scaled_dot_product_attention(*inputs, make_mask(kind, (2, 3), 5, 7))
     grad_output = make_grad_output(inputs)
     grad_weights = grad_output @ inputs[2].mT
-    assert_close(
-        (weights * grad_weights).sum(-1), (grad_output * output).sum(-1), rtol=0, atol=1e-12
-    )
+    close((weights * grad_weights).sum(-1), (grad_output * output).sum(-1))
 
 
 def test_one_hot_weights_pass_a_gradient_to_the_values_alone() -> None:
@@ -182,16 +178,14 @@ def test_gradients_of_query_and_key_weigh_the_same_when_contracted() -> None:
     inputs = make_inputs((2, 3), 5, 7, 11, 13)
     query, key, _ = (x.detach() for x in inputs)
     grad_query, grad_key, _ = by_hand(inputs, None, make_grad_output(inputs))
-    assert_close(
-        (grad_query * query).sum((-2, -1)), (grad_key * key).sum((-2, -1)), rtol=0, atol=1e-12
-    )
+    close((grad_query * query).sum((-2, -1)), (grad_key * key).sum((-2, -1)))
 
 
 def test_a_common_shift_of_the_keys_would_change_nothing() -> None:
     """It adds the same number to every score of a row, so the keys' gradients sum to zero."""
     inputs = make_inputs((2,), 1, 7, 3, 11)
     _, grad_key, _ = by_hand(inputs, None, make_grad_output(inputs))
-    assert_close(grad_key.sum(-2), torch.zeros(2, 3, dtype=torch.float64), rtol=0, atol=1e-12)
+    close(grad_key.sum(-2), torch.zeros(2, 3, dtype=F64))
 
 
 def test_changes_none_of_its_arguments() -> None:

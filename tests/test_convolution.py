@@ -6,12 +6,12 @@ import re
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snippets.convolution import ConvolutionLayer
 from snippets.path_length import reach
+from tests.oracle import F64, close, random, variable
 
-F64 = torch.float64
 SIZES = [  # batch, n, d_model, kernel_size, dilation
     (2, 11, 4, 3, 1),
     (3, 7, 2, 5, 1),
@@ -26,15 +26,6 @@ SIZES = [  # batch, n, d_model, kernel_size, dilation
 EVEN = [(2, 9, 3, 2, 1), (3, 7, 4, 4, 2), (2, 5, 3, 2, 8), (1, 1, 2, 6, 3)]
 
 
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
-
-
 @pytest.mark.parametrize(
     ("causal", "sizes"),
     [(False, sizes) for sizes in SIZES] + [(True, sizes) for sizes in SIZES + EVEN],
@@ -47,13 +38,13 @@ def test_matches_torch_forward_and_backward(causal: bool, sizes: tuple[int, ...]
     with torch.no_grad():
         theirs.weight.copy_(ours.W.weight.view(d_model, d_model, kernel_size))
         theirs.bias.copy_(ours.W.bias)
-    x = random(batch, n, d_model, seed=0)
+    x = variable(batch, n, d_model, seed=0)
     span = (kernel_size - 1) * dilation
     padding = (span, 0) if causal else (span // 2, span // 2)
     output, expected = ours(x), theirs(nn.functional.pad(x.mT, padding)).mT
     assert output.shape == x.shape
     close(output, expected)
-    direction = random(batch, n, d_model, seed=1).detach()
+    direction = random(batch, n, d_model, seed=1)
     mine = torch.autograd.grad((direction * output).sum(), [x, ours.W.weight, ours.W.bias])
     other = torch.autograd.grad((direction * expected).sum(), [x, theirs.weight, theirs.bias])
     close(mine[0], other[0])
@@ -68,13 +59,13 @@ def test_a_centred_kernel_is_padding_same() -> None:
     theirs.load_state_dict(
         {"weight": ours.W.weight.detach().view(3, 3, 5), "bias": ours.W.bias.detach()}
     )
-    x = random(2, 11, 3, seed=0)
+    x = variable(2, 11, 3, seed=0)
     close(ours(x), theirs(x.mT).mT)
 
 
 def test_sees_the_positions_of_its_kernel_and_no_others() -> None:
     layer = ConvolutionLayer(3, 5, dilation=2).to(F64)
-    x = random(1, 13, 3, seed=0)
+    x = variable(1, 13, 3, seed=0)
     (gradient,) = torch.autograd.grad(layer(x)[0, 6].sum(), x)
     assert gradient[0].ne(0).any(-1).nonzero().flatten().tolist() == [2, 4, 6, 8, 10]
 
@@ -132,7 +123,7 @@ def test_over_random_signs_the_mean_squared_derivative_is_the_number_of_paths(
 
 
 def test_a_dilation_far_beyond_the_sequence_takes_no_more_memory() -> None:
-    layer, x = ConvolutionLayer(3, 3, dilation=10**12).to(F64), random(2, 5, 3, seed=0)
+    layer, x = ConvolutionLayer(3, 3, dilation=10**12).to(F64), variable(2, 5, 3, seed=0)
     middle = layer.W.weight.unflatten(1, (3, 3))[..., 1]
     close(layer(x), x @ middle.T + layer.W.bias)
 

@@ -27,6 +27,7 @@ from snippets.layer_norm import LayerNorm
 from snippets.multi_head import MultiHeadAttention
 from snippets.operations import count_flops
 from snippets.transformer import Transformer
+from tests.oracle import F64
 
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "assets" / "figures"
 
@@ -64,7 +65,6 @@ def make_masks(batch: int, n_src: int, n_tgt: int, masked: bool) -> tuple[Tensor
 # count_parameters
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(sizes=SIZES, n_heads=N_HEADS, n_layers=N_LAYERS, norm_first=FLAGS, shared=FLAGS)
 def test_parameters_are_those_of_the_model(
     sizes: list[int], n_heads: int, n_layers: int, norm_first: bool, shared: bool
@@ -112,7 +112,7 @@ def test_rejects_shared_embeddings_of_two_vocabularies() -> None:
 # count_forward_flops
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(sizes=SIZES, n_heads=N_HEADS, n_layers=N_LAYERS, masked=FLAGS, norm_first=FLAGS)
 def test_flops_are_those_of_the_model(
     sizes: list[int], n_heads: int, n_layers: int, masked: bool, norm_first: bool
@@ -124,7 +124,7 @@ def test_flops_are_those_of_the_model(
     masks = make_masks(batch, n_src, n_tgt, masked)
     counted = count_forward_flops(batch, n_src, n_tgt, vocabs[1], d_model, n_layers, d_ff)
     assert sum(counted.values()) == count_flops(lambda src: model(src, tgt, *masks), src)
-    logits = torch.zeros(batch, n_tgt, d_model, dtype=torch.float64)
+    logits = torch.zeros(batch, n_tgt, d_model, dtype=F64)
     assert counted["output"] == count_flops(model.output, logits)
 
     def of(kind: type[nn.Module]) -> int:
@@ -132,13 +132,13 @@ def test_flops_are_those_of_the_model(
         total = 0
         for module in [module for module in model.modules() if isinstance(module, kind)]:
             n = n_src if any(module is m for m in model.encoder.modules()) else n_tgt
-            total += count_flops(module, torch.zeros(batch, n, d_model, dtype=torch.float64))
+            total += count_flops(module, torch.zeros(batch, n, d_model, dtype=F64))
         return total
 
     assert counted["feed-forward"] == of(FeedForward)
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(sizes=SIZES, n_heads=N_HEADS, n_layers=N_LAYERS)
 def test_a_training_step_costs_three_forward_passes(
     sizes: list[int], n_heads: int, n_layers: int
@@ -172,7 +172,7 @@ def test_attention_makes_half_of_a_layer_where_the_page_says(d_ff: int) -> None:
 # count_activation_bytes and count_saved_bytes
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     sizes=SIZES,
     n_heads=N_HEADS,
@@ -181,7 +181,7 @@ def test_attention_makes_half_of_a_layer_where_the_page_says(d_ff: int) -> None:
     masked=FLAGS,
     fused=FLAGS,
     norm_first=FLAGS,
-    dtype=st.sampled_from([torch.float32, torch.float64]),
+    dtype=st.sampled_from([torch.float32, F64]),
 )
 def test_activations_are_what_autograd_saves(
     sizes: list[int],
@@ -237,7 +237,7 @@ def test_memory_that_is_shared_counts_once() -> None:
 # count_cache_bytes
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(sizes=SIZES, n_heads=N_HEADS, n_layers=N_LAYERS)
 def test_the_cache_holds_every_key_and_value(sizes: list[int], n_heads: int, n_layers: int) -> None:
     batch, n_src, n_tgt, half, d_ff, *vocabs = sizes

@@ -5,16 +5,15 @@ import math
 import pytest
 import sympy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
 from snippets.cross_entropy import label_smoothing_loss
+from tests.oracle import F64, close
 
-F64 = torch.float64
-many = settings(derandomize=True, deadline=None, max_examples=60)
 seeds = st.integers(0, 2**31)
 smoothings = st.sampled_from([0.0, 1e-3, 0.1, 0.5, 0.99])
 shapes = st.permutations([2, 3, 5, 7]).flatmap(
@@ -41,11 +40,6 @@ def gradient(loss: Tensor, logits: Tensor) -> Tensor:
     return torch.autograd.grad(loss, logits)[0]
 
 
-def close(actual: Tensor, expected: Tensor, atol: float = 1e-12) -> None:
-    assert_close(actual, expected, rtol=0, atol=atol)
-
-
-@many
 @given(shapes, st.sampled_from([1, 2, 11, 13]), seeds, smoothings)
 def test_matches_torch_forward_and_backward(
     shape: tuple[int, ...], vocab_size: int, seed: int, smoothing: float
@@ -60,7 +54,6 @@ def test_matches_torch_forward_and_backward(
     close(gradient(ours, logits), gradient(theirs, logits))
 
 
-@many
 @given(shapes, seeds, smoothings, st.sampled_from([0, 4, 10, -100, -1, 11]))
 def test_matches_torch_where_padding_is_ignored(
     shape: tuple[int, ...], seed: int, smoothing: float, pad_id: int
@@ -93,7 +86,6 @@ def test_without_a_pad_id_every_token_counts() -> None:
     close(label_smoothing_loss(logits, target, 0.0), -logits.log_softmax(-1)[..., 0].mean())
 
 
-@many
 @given(shapes, st.sampled_from([2, 11]), seeds, smoothings)
 def test_is_the_cross_entropy_of_the_smoothed_target(
     shape: tuple[int, ...], vocab_size: int, seed: int, smoothing: float
@@ -105,7 +97,6 @@ def test_is_the_cross_entropy_of_the_smoothed_target(
     close(label_smoothing_loss(logits, target, smoothing), expected)
 
 
-@many
 @given(shapes, st.sampled_from([2, 11]), seeds, smoothings)
 def test_the_gradient_is_weights_minus_target(
     shape: tuple[int, ...], vocab_size: int, seed: int, smoothing: float
@@ -118,7 +109,6 @@ def test_the_gradient_is_weights_minus_target(
     close(actual.sum(-1), torch.zeros(shape, dtype=F64))
 
 
-@many
 @given(st.sampled_from([2, 5, 11]), seeds, st.sampled_from([0.01, 0.1, 0.5]))
 def test_differs_from_the_divergence_by_the_entropy_of_the_target(
     vocab_size: int, seed: int, smoothing: float
@@ -194,14 +184,14 @@ def test_not_even_broken_logits_at_padding_reach_the_loss(junk: float) -> None:
     assert torch.equal(gradient(loss, broken), gradient(expected, logits))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, F64])
 def test_large_logits_neither_overflow_nor_underflow(dtype: torch.dtype) -> None:
     logits = torch.tensor([[1000.0, 0.0], [-1000.0, -1000.0]], dtype=dtype, requires_grad=True)
     target = torch.tensor([1, 0])
     loss = label_smoothing_loss(logits, target, 0.1)
-    assert loss.dtype == dtype
+    assert loss.dtype == torch.promote_types(dtype, torch.float32)
     expected = ((0.95 * 1000) + math.log(2)) / 2
-    assert_close(loss, torch.tensor(expected, dtype=dtype), rtol=1e-2, atol=0)
+    assert_close(loss, torch.tensor(expected, dtype=loss.dtype), rtol=1e-5, atol=0)
     expected_gradient = torch.tensor([[0.95, -0.95], [-0.45, 0.45]], dtype=dtype) / 2
     assert_close(gradient(loss, logits), expected_gradient, rtol=1e-2, atol=0)
 

@@ -11,26 +11,27 @@ from torch import Tensor, nn
 from snippets.decoder import Decoder, DecoderLayer
 from snippets.layer_norm import LayerNorm
 from snippets.masks import causal_mask, padding_mask
-from tests.test_encoder import (
+from tests.oracle import (
     F64,
     HALVES,
-    KINDS,
-    SIZES,
+    LAYER_SIZES,
+    MASKS,
+    SEEING,
     all_close,
     close,
     dropout_rates,
     from_torch,
     gradients,
     hidden,
-    random,
+    make_mask,
     randomise,
-    some_mask,
     to_torch,
+    variable,
 )
 
-BOTH_SIZES = SIZES | {
+BOTH_SIZES = LAYER_SIZES | {
     "n_src": st.integers(1, 6),
-    "src_kind": st.sampled_from(KINDS),
+    "src_kind": st.sampled_from(SEEING),
 }
 
 
@@ -53,7 +54,7 @@ def reference(
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(**BOTH_SIZES)
 def test_a_layer_matches_torch_forward_and_backward(
     norm_first: bool,
@@ -75,9 +76,12 @@ def test_a_layer_matches_torch_forward_and_backward(
         d_model, n_heads, d_ff, 0.0, batch_first=True, norm_first=norm_first, dtype=F64
     )
     theirs.load_state_dict(to_torch(ours.state_dict(), decoder=True))
-    x, memory = random(batch, n, d_model, seed=seed), random(batch, n_src, d_model, seed=seed + 1)
-    tgt_mask = some_mask(kind, batch, n, n, seed)
-    src_mask = some_mask(src_kind, batch, n, n_src, seed + 1)
+    x, memory = (
+        variable(batch, n, d_model, seed=seed),
+        variable(batch, n_src, d_model, seed=seed + 1),
+    )
+    tgt_mask = make_mask(kind, (batch,), n, n, seed)
+    src_mask = make_mask(src_kind, (batch,), n, n_src, seed + 1)
     output = ours(x, memory, tgt_mask, src_mask)
     expected = reference(theirs, x, memory, tgt_mask, src_mask, n_heads)
     close(output, expected)
@@ -97,7 +101,7 @@ def torch_decoder(n_layers: int, *sizes: int, norm_first: bool) -> nn.Transforme
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(n_layers=st.integers(1, 3), **BOTH_SIZES)
 def test_a_stack_matches_torch_forward_and_backward(
     norm_first: bool,
@@ -118,9 +122,12 @@ def test_a_stack_matches_torch_forward_and_backward(
     randomise(ours)
     theirs = torch_decoder(n_layers, d_model, n_heads, d_ff, norm_first=norm_first)
     theirs.load_state_dict(to_torch(ours.state_dict(), decoder=True))
-    x, memory = random(batch, n, d_model, seed=seed), random(batch, n_src, d_model, seed=seed + 1)
-    tgt_mask = some_mask(kind, batch, n, n, seed)
-    src_mask = some_mask(src_kind, batch, n, n_src, seed + 1)
+    x, memory = (
+        variable(batch, n, d_model, seed=seed),
+        variable(batch, n_src, d_model, seed=seed + 1),
+    )
+    tgt_mask = make_mask(kind, (batch,), n, n, seed)
+    src_mask = make_mask(src_kind, (batch,), n, n_src, seed + 1)
     output = ours(x, memory, tgt_mask, src_mask)
     expected = reference(theirs, x, memory, tgt_mask, src_mask, n_heads)
     close(output, expected)
@@ -136,7 +143,7 @@ def test_weights_of_torch_can_be_loaded(norm_first: bool) -> None:
     randomise(theirs)
     ours = Decoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     ours.load_state_dict(from_torch(theirs.state_dict(), decoder=True))
-    x, memory = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    x, memory = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     close(ours(x, memory, None, None), theirs(x, memory))
     all_close(to_torch(ours.state_dict(), decoder=True), theirs.state_dict())
 
@@ -144,7 +151,7 @@ def test_weights_of_torch_can_be_loaded(norm_first: bool) -> None:
 def test_every_masked_output_gets_a_weighted_sum_of_the_values() -> None:
     """The notes' sentence, on the layer: query from the masked output, values from the memory."""
     layer = DecoderLayer(12, 3, 20, 0.0).to(F64)
-    x, memory = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    x, memory = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     mask = padding_mask(torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]]), 0)
     seen = {}
     layer.self_attention_residual.register_forward_hook(
@@ -177,7 +184,7 @@ def test_every_masked_output_gets_a_weighted_sum_of_the_values() -> None:
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_a_causal_row_sees_no_future(norm_first: bool) -> None:
     decoder = Decoder(3, 12, 3, 20, 0.0, norm_first).to(F64)
-    x, other, memory = (random(2, n, 12, seed=s) for s, n in enumerate((5, 5, 7)))
+    x, other, memory = (variable(2, n, 12, seed=s) for s, n in enumerate((5, 5, 7)))
     mixed = torch.cat([x[:, :3], other[:, 3:]], dim=1)
     output = decoder(x, memory, causal_mask(5), None)
     close(output[:, :3], decoder(mixed, memory, causal_mask(5), None)[:, :3])
@@ -190,7 +197,7 @@ def test_a_causal_row_sees_no_future(norm_first: bool) -> None:
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_every_layer_reads_the_memory_and_none_reads_its_padding(norm_first: bool) -> None:
     decoder = Decoder(3, 12, 3, 20, 0.0, norm_first).to(F64)
-    x, memory = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    x, memory = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     src_mask = padding_mask(torch.tensor([[1, 1, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0, 0]]), 0)
     output = decoder(x, memory, causal_mask(5), src_mask)
     (gradient,) = torch.autograd.grad(output.square().sum(), memory)
@@ -201,7 +208,7 @@ def test_every_layer_reads_the_memory_and_none_reads_its_padding(norm_first: boo
 
 
 def test_only_a_pre_norm_stack_ends_in_a_norm_of_its_own() -> None:
-    x, memory = 5 * random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    x, memory = 5 * variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     for norm_first in (False, True):
         decoder = Decoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
         norms = [name for name, part in decoder.named_modules() if isinstance(part, LayerNorm)]
@@ -228,7 +235,7 @@ def test_dropout_drops_what_the_sublayers_return() -> None:
     """The sub-layers return ones; seen is the sum of the three, less the layer's input."""
     torch.manual_seed(0)
     layer = DecoderLayer(200, 2, 3, 0.3, norm_first=True).to(F64)
-    x, memory = random(2, 50, 200, seed=0), random(2, 7, 200, seed=1)
+    x, memory = variable(2, 50, 200, seed=0), variable(2, 7, 200, seed=1)
     with torch.no_grad():
         for last in (layer.self_attention.W_o, layer.cross_attention.W_o, layer.feed_forward.W_2):
             last.weight.zero_(), last.bias.fill_(1)
@@ -246,7 +253,7 @@ def test_evaluation_is_deterministic_and_training_is_not(norm_first: bool) -> No
     decoder = Decoder(2, 12, 3, 20, 0.3, norm_first).to(F64)
     plain = Decoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     plain.load_state_dict(decoder.state_dict())
-    arguments = (random(2, 5, 12, seed=0), random(2, 7, 12, seed=1), causal_mask(5), None)
+    arguments = (variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1), causal_mask(5), None)
     assert not torch.equal(decoder(*arguments), decoder(*arguments))
     decoder.eval()
     assert torch.equal(decoder(*arguments), decoder(*arguments))
@@ -255,17 +262,16 @@ def test_evaluation_is_deterministic_and_training_is_not(norm_first: bool) -> No
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("kind", [*KINDS, "nothing", "one row of nothing"])
+@pytest.mark.parametrize("kind", [*MASKS, "nothing"])
 def test_half_precision_gives_no_nan(dtype: torch.dtype, kind: str, norm_first: bool) -> None:
     exact = Decoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     half = Decoder(2, 12, 3, 20, 0.0, norm_first).to(dtype)
     half.load_state_dict(exact.state_dict())
-    x, memory = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
-    tgt_mask, src_mask = (some_mask(kind, 2, 5, n, n) for n in (5, 7))
+    x, memory = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     if kind == "nothing":
-        tgt_mask, src_mask = torch.zeros_like(tgt_mask), torch.zeros_like(src_mask)
-    if kind == "one row of nothing":
-        tgt_mask[1, 3], src_mask[0, 2] = False, False
+        tgt_mask, src_mask = (torch.zeros(5, n, dtype=torch.bool) for n in (5, 7))
+    else:
+        tgt_mask, src_mask = (make_mask(kind, (2,), 5, n, seed=n) for n in (5, 7))
     output = half(x.to(dtype), memory.to(dtype), tgt_mask, src_mask)
     assert output.dtype == dtype
     expected = exact(x, memory, tgt_mask, src_mask)

@@ -5,19 +5,13 @@ import re
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.testing import assert_close
 
 from snippets.embedding import TokenEmbedding
-
-F64 = torch.float64
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.oracle import F64, close, generator
 
 
 def pair(vocab_size: int, d_model: int) -> tuple[TokenEmbedding, nn.Embedding]:
@@ -29,7 +23,6 @@ def pair(vocab_size: int, d_model: int) -> tuple[TokenEmbedding, nn.Embedding]:
     return ours, theirs
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     leading=st.sampled_from([(), (2,), (3, 2)]),
     n=st.integers(0, 5),
@@ -45,18 +38,18 @@ def test_matches_torch_forward_and_backward(
     tokens = torch.randint(vocab_size, (*leading, n), generator=generator(seed)).to(dtype)
     output, expected = ours(tokens), math.sqrt(d_model) * theirs(tokens)
     assert output.shape == (*leading, n, d_model)
-    assert_close(output, expected, rtol=0, atol=1e-12)
+    close(output, expected)
     direction = torch.randn(output.shape, dtype=F64, generator=generator(seed))
     gradient = torch.autograd.grad(output, ours.weight, direction)[0]
     expected_gradient = torch.autograd.grad(expected, theirs.weight, direction)[0]
-    assert_close(gradient, expected_gradient, rtol=0, atol=1e-12)
+    close(gradient, expected_gradient)
 
 
 def test_equals_one_hot_vectors_times_the_table() -> None:
     ours, _ = pair(11, 6)
     tokens = torch.randint(11, (3, 5), generator=generator(0))
     one_hot = functional.one_hot(tokens, 11).to(F64)
-    assert_close(ours(tokens), math.sqrt(6) * one_hot @ ours.weight, rtol=0, atol=1e-12)
+    close(ours(tokens), math.sqrt(6) * one_hot @ ours.weight)
 
 
 def test_a_row_gets_the_sum_of_its_gradients_and_an_unused_row_none() -> None:
@@ -68,7 +61,7 @@ def test_a_row_gets_the_sum_of_its_gradients_and_an_unused_row_none() -> None:
         expected = torch.zeros(3, dtype=F64)
         for place in (tokens == row).nonzero().tolist():
             expected = expected + math.sqrt(3) * g[*place]
-        assert_close(gradient[row], expected, rtol=0, atol=1e-12)
+        close(gradient[row], expected)
 
 
 @pytest.mark.parametrize("d_model", [16, 64, 512])
@@ -104,7 +97,7 @@ def test_a_tied_projection_shares_the_table_and_gives_every_row_a_gradient() -> 
     functional.cross_entropy(projection(embedding(tokens)), labels).backward()
     read, written = (embedding.weight.detach().clone().requires_grad_() for _ in "ab")
     sides = torch.autograd.grad(loss(read, written), [read, written])
-    assert_close(embedding.weight.grad, sides[0] + sides[1], rtol=0, atol=1e-12)
+    close(embedding.weight.grad, sides[0] + sides[1])
     assert embedding.weight.grad.any(dim=1).all()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
     assert torch.equal(projection.weight, embedding.weight)
@@ -122,9 +115,7 @@ def test_the_first_loss_of_a_tied_head_is_about_ln_v_plus_one_half() -> None:
     assert 45 < default < math.sqrt(2 * d_model * math.log(vocab_size))
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float32, torch.float64, torch.bool, torch.int16, torch.uint8]
-)
+@pytest.mark.parametrize("dtype", [torch.float32, F64, torch.bool, torch.int16, torch.uint8])
 def test_rejects_ids_that_are_not_int64_or_int32(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=rf"^token ids must be int64 or int32, not {dtype}$"):
         TokenEmbedding(11, 6)(torch.ones(2, 3, dtype=dtype))

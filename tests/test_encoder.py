@@ -1,145 +1,37 @@
 """The encoder against `nn.TransformerEncoder` with the weights copied both ways."""
 
 import re
-from collections.abc import Mapping
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from snippets.encoder import Encoder, EncoderLayer
 from snippets.layer_norm import LayerNorm
 from snippets.masks import padding_mask
-
-F64 = torch.float64
-HALVES = [torch.float16, torch.bfloat16]
-
-
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
-
-
-def names_in_torch(decoder: bool) -> dict[str, str]:
-    """What a part of a layer is called in PyTorch."""
-    names = {
-        "self_attention.W_o.": "self_attn.out_proj.",
-        "cross_attention.W_o.": "multihead_attn.out_proj.",
-        "feed_forward.W_1.": "linear1.",
-        "feed_forward.W_2.": "linear2.",
-        "self_attention_residual.norm.": "norm1.",
-        "cross_attention_residual.norm.": "norm2.",
-        "feed_forward_residual.norm.": "norm3." if decoder else "norm2.",
-    }
-    if not decoder:
-        names = {ours: theirs for ours, theirs in names.items() if "cross" not in ours}
-    return names
-
-
-def to_torch(ours: Mapping[str, Tensor], decoder: bool = False) -> dict[str, Tensor]:
-    """The weights, or the gradients, of one of our stacks by PyTorch's names."""
-    theirs = {}
-    for name, tensor in ours.items():
-        if any(f".W_{letter}." in f".{name}" for letter in "kv"):
-            continue  # with W_q
-        if "W_q." in name:
-            together = torch.cat([ours[name.replace("W_q", f"W_{letter}")] for letter in "qkv"])
-            attention, _, kind = name.rpartition("W_q.")
-            attention = attention.replace("self_attention", "self_attn")
-            attention = attention.replace("cross_attention", "multihead_attn")
-            theirs[f"{attention}in_proj_{kind}"] = together
-            continue
-        for mine, other in names_in_torch(decoder).items():
-            name = name.replace(mine, other)
-        theirs[name] = tensor
-    return theirs
-
-
-def from_torch(theirs: Mapping[str, Tensor], decoder: bool = False) -> dict[str, Tensor]:
-    """The weights of one of PyTorch's stacks by our names."""
-    ours = {}
-    for name, tensor in theirs.items():
-        if "in_proj_" in name:
-            attention, _, kind = name.rpartition("in_proj_")
-            attention = attention.replace("self_attn", "self_attention")
-            attention = attention.replace("multihead_attn", "cross_attention")
-            for letter, part in zip("qkv", tensor.chunk(3), strict=True):
-                ours[f"{attention}W_{letter}.{kind}"] = part
-            continue
-        for mine, other in names_in_torch(decoder).items():
-            name = name.replace(other, mine)
-        ours[name] = tensor
-    return ours
-
-
-def randomise(module: nn.Module) -> None:
-    """Give every parameter, biases and norms included, a value that no other has."""
-    with torch.no_grad():
-        for seed, parameter in enumerate(module.parameters()):
-            parameter += 0.3 * random(*parameter.shape, seed=seed)
-
-
-def gradients(module: nn.Module, output: Tensor, *inputs: Tensor) -> dict[str, Tensor]:
-    """The gradients of a random function of the output, by name; an input's name is its number."""
-    named = {str(i): x for i, x in enumerate(inputs)} | dict(module.named_parameters())
-    direction = random(*output.shape, seed=99).detach()
-    values = torch.autograd.grad((direction * output).sum(), list(named.values()))
-    return dict(zip(named, values, strict=True))
-
-
-def all_close(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    assert actual.keys() == expected.keys()
-    for name, tensor in actual.items():
-        close(tensor, expected[name])
-
-
-def some_mask(kind: str, batch: int, n_query: int, n_key: int, seed: int) -> Tensor | None:
-    """A mask of one of the kinds that occur; every query may attend to the first key."""
-    generator = torch.Generator().manual_seed(seed)
-    if kind == "none":
-        return None
-    if kind == "causal":
-        return torch.ones(n_query, n_key, dtype=torch.bool).tril()
-    if kind == "padding":
-        lengths = torch.randint(1, n_key + 1, (batch, 1), generator=generator)
-        return padding_mask((torch.arange(n_key) < lengths).long(), 0)
-    mask = torch.rand(batch, n_query, n_key, generator=generator) < 0.6
-    mask[:, :, 0] = True
-    return mask
-
-
-KINDS = ("none", "causal", "padding", "any")
-
-
-def hidden(
-    mask: Tensor | None, batch: int, n_heads: int, n_query: int, n_key: int
-) -> Tensor | None:
-    """The mask in PyTorch's convention: True hides, and the heads are laid along the batch."""
-    if mask is None:
-        return None
-    return ~mask.expand(batch, n_query, n_key).repeat_interleave(n_heads, dim=0)
-
-
-SIZES = {
-    "batch": st.integers(1, 3),
-    "n_heads": st.integers(1, 3),
-    "d_k": st.integers(1, 3),
-    "d_ff": st.integers(1, 9),
-    "n": st.integers(1, 6),
-    "kind": st.sampled_from(KINDS),
-    "seed": st.integers(0, 99),
-}
+from tests.oracle import (
+    F64,
+    HALVES,
+    LAYER_SIZES,
+    MASKS,
+    all_close,
+    close,
+    dropout_rates,
+    from_torch,
+    gradients,
+    hidden,
+    make_mask,
+    randomise,
+    to_torch,
+    variable,
+)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(**SIZES)
+@settings(max_examples=40)
+@given(**LAYER_SIZES)
 def test_a_layer_matches_torch_forward_and_backward(
     norm_first: bool, batch: int, n_heads: int, d_k: int, d_ff: int, n: int, kind: str, seed: int
 ) -> None:
@@ -151,7 +43,7 @@ def test_a_layer_matches_torch_forward_and_backward(
         d_model, n_heads, d_ff, 0.0, batch_first=True, norm_first=norm_first, dtype=F64
     )
     theirs.load_state_dict(to_torch(ours.state_dict()))
-    x, mask = random(batch, n, d_model, seed=seed), some_mask(kind, batch, n, n, seed)
+    x, mask = variable(batch, n, d_model, seed=seed), make_mask(kind, (batch,), n, n, seed)
     output = ours(x, mask)
     expected = theirs(x, src_mask=hidden(mask, batch, n_heads, n, n))
     close(output, expected)
@@ -168,8 +60,8 @@ def torch_encoder(n_layers: int, *sizes: int, norm_first: bool) -> nn.Transforme
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-@settings(derandomize=True, deadline=None, max_examples=20)
-@given(n_layers=st.integers(1, 3), **SIZES)
+@settings(max_examples=20)
+@given(n_layers=st.integers(1, 3), **LAYER_SIZES)
 def test_a_stack_matches_torch_forward_and_backward(
     norm_first: bool,
     n_layers: int,
@@ -187,7 +79,7 @@ def test_a_stack_matches_torch_forward_and_backward(
     randomise(ours)
     theirs = torch_encoder(n_layers, d_model, n_heads, d_ff, norm_first=norm_first)
     theirs.load_state_dict(to_torch(ours.state_dict()))
-    x, mask = random(batch, n, d_model, seed=seed), some_mask(kind, batch, n, n, seed)
+    x, mask = variable(batch, n, d_model, seed=seed), make_mask(kind, (batch,), n, n, seed)
     output = ours(x, mask)
     expected = theirs(x, mask=hidden(mask, batch, n_heads, n, n))
     close(output, expected)
@@ -200,13 +92,13 @@ def test_weights_of_torch_can_be_loaded(norm_first: bool) -> None:
     randomise(theirs)
     ours = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     ours.load_state_dict(from_torch(theirs.state_dict()))
-    x = random(2, 5, 12, seed=0)
+    x = variable(2, 5, 12, seed=0)
     close(ours(x, None), theirs(x))
     all_close(to_torch(ours.state_dict()), theirs.state_dict())
 
 
 def test_only_a_pre_norm_stack_ends_in_a_norm_of_its_own() -> None:
-    x = 5 * random(2, 5, 12, seed=0)
+    x = 5 * variable(2, 5, 12, seed=0)
     for norm_first in (False, True):
         encoder = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
         norms = [name for name, part in encoder.named_modules() if isinstance(part, LayerNorm)]
@@ -221,8 +113,8 @@ def test_only_a_pre_norm_stack_ends_in_a_norm_of_its_own() -> None:
 def test_what_stands_at_padding_changes_no_real_position(norm_first: bool) -> None:
     encoder = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     mask = padding_mask(torch.tensor([[4, 3, 0, 0, 0], [1, 2, 3, 4, 0]]), 0)
-    x = random(2, 5, 12, seed=0)
-    other = torch.where(mask.mT, x, 100 * random(2, 5, 12, seed=1))
+    x = variable(2, 5, 12, seed=0)
+    other = torch.where(mask.mT, x, 100 * variable(2, 5, 12, seed=1))
     close(encoder(x, mask)[mask[:, 0]], encoder(other, mask)[mask[:, 0]])
     close(encoder(x, mask)[0, :2], encoder(x[:1, :2], None)[0])
     assert not torch.allclose(encoder(x, None)[0, :2], encoder(other, None)[0, :2])
@@ -230,18 +122,9 @@ def test_what_stands_at_padding_changes_no_real_position(norm_first: bool) -> No
 
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_without_positions_the_order_does_not_matter(norm_first: bool) -> None:
-    encoder, x = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64), random(2, 5, 12, seed=0)
+    encoder, x = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64), variable(2, 5, 12, seed=0)
     order = torch.tensor([3, 0, 4, 1, 2])
     close(encoder(x[:, order], None), encoder(x, None)[:, order])
-
-
-def dropout_rates(module: nn.Module) -> dict[str, float]:
-    """Every rate in a module, by the name of the part that holds it, an attention's included."""
-    rates = {name: part.p for name, part in module.named_modules() if isinstance(part, nn.Dropout)}
-    parts = dict(module.named_modules())
-    return rates | {
-        n: p.dropout for n, p in parts.items() if isinstance(vars(p).get("dropout"), float)
-    }
 
 
 def test_dropout_reaches_the_output_of_every_sublayer_and_nothing_else() -> None:
@@ -257,7 +140,7 @@ def test_dropout_reaches_the_output_of_every_sublayer_and_nothing_else() -> None
 def test_dropout_drops_what_the_sublayers_return() -> None:
     """The sub-layers get constant outputs; seen is the residual's sum, less its input."""
     torch.manual_seed(0)
-    layer, x = EncoderLayer(200, 2, 3, 0.3, norm_first=True).to(F64), random(2, 50, 200, seed=0)
+    layer, x = EncoderLayer(200, 2, 3, 0.3, norm_first=True).to(F64), variable(2, 50, 200, seed=0)
     with torch.no_grad():
         for last in (layer.self_attention.W_o, layer.feed_forward.W_2):
             last.weight.zero_(), last.bias.fill_(1)
@@ -271,7 +154,7 @@ def test_dropout_drops_what_the_sublayers_return() -> None:
 
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_evaluation_is_deterministic_and_training_is_not(norm_first: bool) -> None:
-    encoder, x = Encoder(2, 12, 3, 20, 0.3, norm_first).to(F64), random(2, 5, 12, seed=0)
+    encoder, x = Encoder(2, 12, 3, 20, 0.3, norm_first).to(F64), variable(2, 5, 12, seed=0)
     plain = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     plain.load_state_dict(encoder.state_dict())
     assert not torch.equal(encoder(x, None), encoder(x, None))
@@ -282,17 +165,13 @@ def test_evaluation_is_deterministic_and_training_is_not(norm_first: bool) -> No
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("kind", [*KINDS, "nothing", "one row of nothing"])
+@pytest.mark.parametrize("kind", [*MASKS, "nothing"])
 def test_half_precision_gives_no_nan(dtype: torch.dtype, kind: str, norm_first: bool) -> None:
     exact = Encoder(2, 12, 3, 20, 0.0, norm_first).to(F64)
     half = Encoder(2, 12, 3, 20, 0.0, norm_first).to(dtype)
     half.load_state_dict(exact.state_dict())
-    mask = some_mask(kind, 2, 5, 5, 0)
-    if kind == "nothing":
-        mask = torch.zeros_like(mask)
-    if kind == "one row of nothing":
-        mask[1, 3] = False
-    x = random(2, 5, 12, seed=0)
+    mask = torch.zeros(5, 5, dtype=torch.bool) if kind == "nothing" else make_mask(kind, (2,), 5, 5)
+    x = variable(2, 5, 12, seed=0)
     output = half(x.to(dtype), mask)
     assert output.dtype == dtype
     expected = exact(x, mask)

@@ -6,24 +6,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from snippets.feed_forward import FeedForward
+from tests.oracle import F64, close, random, variable
 
-F64 = torch.float64
 WIDTHS = st.integers(1, 9)
 
 
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
-
-
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(shape=st.lists(st.integers(1, 5), max_size=3), d_model=WIDTHS, d_ff=WIDTHS, seed=WIDTHS)
 def test_matches_torch_forward_and_backward(
     shape: list[int], d_model: int, d_ff: int, seed: int
@@ -34,10 +25,10 @@ def test_matches_torch_forward_and_backward(
     names = {"W_1.weight": "0.weight", "W_1.bias": "0.bias"}
     names |= {"W_2.weight": "2.weight", "W_2.bias": "2.bias"}
     theirs.load_state_dict({names[name]: value for name, value in ours.state_dict().items()})
-    x = random(*shape, d_model, seed=seed)
+    x = variable(*shape, d_model, seed=seed)
     output, expected = ours(x), theirs(x)
     close(output, expected)
-    direction = random(*expected.shape, seed=seed + 1).detach()
+    direction = random(*expected.shape, seed=seed + 1)
     gradients = torch.autograd.grad((direction * output).sum(), [x, *ours.parameters()])
     wanted = torch.autograd.grad((direction * expected).sum(), [x, *theirs.parameters()])
     for gradient, other in zip(gradients, wanted, strict=True):
@@ -45,13 +36,13 @@ def test_matches_torch_forward_and_backward(
 
 
 def test_is_the_formula_of_the_paper() -> None:
-    ours, x = FeedForward(5, 7).to(F64), random(2, 3, 5, seed=0)
+    ours, x = FeedForward(5, 7).to(F64), variable(2, 3, 5, seed=0)
     W_1, b_1, W_2, b_2 = ours.W_1.weight.T, ours.W_1.bias, ours.W_2.weight.T, ours.W_2.bias
     close(ours(x), torch.clamp(x @ W_1 + b_1, min=0) @ W_2 + b_2)
 
 
 def test_every_position_is_transformed_by_itself() -> None:
-    ours, x = FeedForward(5, 7).to(F64), random(2, 3, 5, seed=0)
+    ours, x = FeedForward(5, 7).to(F64), variable(2, 3, 5, seed=0)
     for i in range(3):
         close(ours(x)[:, i], ours(x[:, i]))
     order = torch.tensor([2, 0, 1])
@@ -66,7 +57,7 @@ def test_dropout_acts_on_the_activations_in_training_only() -> None:
     with torch.no_grad():
         ours.W_1.weight.zero_(), ours.W_1.bias.fill_(1)
         ours.W_2.weight.copy_(torch.eye(n)), ours.W_2.bias.zero_()
-    x = random(100, n, seed=0)
+    x = variable(100, n, seed=0)
     assert torch.equal(ours.eval()(x), torch.ones(100, n, dtype=F64))
     output = ours.train()(x)
     kept = output != 0
@@ -78,7 +69,7 @@ def test_dropout_acts_on_the_activations_in_training_only() -> None:
 def test_dropout_leaves_the_output_itself_alone() -> None:
     """It acts before W_2: one dropped activation changes the outputs, but zeroes none."""
     torch.manual_seed(0)
-    output = FeedForward(50, 50, dropout=0.5).to(F64).train()(random(40, 50, seed=0))
+    output = FeedForward(50, 50, dropout=0.5).to(F64).train()(variable(40, 50, seed=0))
     assert (output != 0).all()
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,13 +12,10 @@ from torch.testing import assert_close
 
 from snippets.attention import scaled_dot_product_attention
 from snippets.masks import causal_mask, padding_mask
+from tests.oracle import F64, close, random
 
 TOKENS = torch.tensor([[7, 3, 9, 4, 8], [5, 3, 0, 0, 0], [6, 0, 0, 0, 0]])  # (batch, n)
 N_REAL = [5, 2, 1]
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 11])
@@ -58,12 +55,11 @@ def test_masks_combine_by_broadcasting() -> None:
         assert both[sentence, query, key].item() == expected
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(n=st.integers(2, 12), data=st.data())
 def test_a_causal_row_sees_no_future(n: int, data: st.DataObject) -> None:
     first_changed = data.draw(st.integers(1, n - 1))
-    x = randn(3, n, 7)
-    changed = torch.cat([x[:, :first_changed], 10 * randn(3, n - first_changed, 7, seed=1)], dim=1)
+    x = random(3, n, 7)
+    changed = torch.cat([x[:, :first_changed], 10 * random(3, n - first_changed, 7, seed=1)], dim=1)
     output, _ = scaled_dot_product_attention(x, x, x, causal_mask(n))
     new_output, _ = scaled_dot_product_attention(changed, changed, changed, causal_mask(n))
     assert_close(new_output[:, :first_changed], output[:, :first_changed], rtol=0, atol=1e-14)
@@ -75,23 +71,23 @@ def test_the_gradient_reaches_no_later_input_and_every_earlier_one() -> None:
     def attend(x: Tensor) -> Tensor:
         return scaled_dot_product_attention(x, x, x, causal_mask(5))[0]
 
-    jacobian = torch.autograd.functional.jacobian(attend, randn(5, 3))  # (n, d, n, d)
+    jacobian = torch.autograd.functional.jacobian(attend, random(5, 3))  # (n, d, n, d)
     influence = (jacobian != 0).any(dim=3).any(dim=1)  # (n, n): output i depends on input j
     assert torch.equal(influence, torch.arange(5).unsqueeze(1) >= torch.arange(5))
 
 
 def test_a_causal_pass_equals_one_pass_for_every_prefix() -> None:
-    x = randn(3, 6, 5)
+    x = random(3, 6, 5)
     output, _ = scaled_dot_product_attention(x, x, x, causal_mask(6))
     for length in range(1, 7):
         prefix = x[:, :length]
         last = scaled_dot_product_attention(prefix, prefix, prefix)[0][:, -1]
-        assert_close(output[:, length - 1], last, rtol=1e-12, atol=1e-12)
+        close(output[:, length - 1], last)
 
 
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_padding_changes_nothing_at_the_real_positions(is_causal: bool) -> None:
-    x = randn(3, 5, 7)
+    x = random(3, 5, 7)
     mask = padding_mask(TOKENS, pad_id=0)
     mask = mask & causal_mask(5) if is_causal else mask
     output, _ = scaled_dot_product_attention(x, x, x, mask)
@@ -99,11 +95,11 @@ def test_padding_changes_nothing_at_the_real_positions(is_causal: bool) -> None:
         alone = x[sentence, :n_real]
         own_mask = causal_mask(n_real) if is_causal else None
         expected, _ = scaled_dot_product_attention(alone, alone, alone, own_mask)
-        assert_close(output[sentence, :n_real], expected, rtol=1e-12, atol=1e-12)
+        close(output[sentence, :n_real], expected)
 
 
 def test_what_padding_holds_is_never_seen() -> None:
-    key, value, query = randn(3, 5, 7), randn(3, 5, 11, seed=1), randn(3, 4, 7, seed=2)
+    key, value, query = random(3, 5, 7), random(3, 5, 11, seed=1), random(3, 4, 7, seed=2)
     is_padding = (TOKENS == 0).unsqueeze(-1)
     mask = padding_mask(TOKENS, pad_id=0)
     output, weights = scaled_dot_product_attention(query, key, value, mask)
@@ -116,12 +112,12 @@ def test_what_padding_holds_is_never_seen() -> None:
 
 
 def test_one_source_mask_serves_queries_of_any_number() -> None:
-    memory, mask = randn(3, 5, 7), padding_mask(TOKENS, pad_id=0)
+    memory, mask = random(3, 5, 7), padding_mask(TOKENS, pad_id=0)
     for n_query in [1, 4, 5, 8]:
-        query = randn(3, n_query, 7, seed=n_query)
+        query = random(3, n_query, 7, seed=n_query)
         output, _ = scaled_dot_product_attention(query, memory, memory, mask)
         expected = functional.scaled_dot_product_attention(query, memory, memory, attn_mask=mask)
-        assert_close(output, expected, rtol=1e-12, atol=1e-12)
+        close(output, expected)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -133,20 +129,20 @@ def test_causal_mask_is_the_one_of_torch_nn_transformer(n: int) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_causal_mask_is_is_causal(n: int) -> None:
-    query, key, value = randn(3, n, 5), randn(3, n, 5, seed=1), randn(3, n, 11, seed=2)
+    query, key, value = random(3, n, 5), random(3, n, 5, seed=1), random(3, n, 11, seed=2)
     output, _ = scaled_dot_product_attention(query, key, value, causal_mask(n))
     expected = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-    assert_close(output, expected, rtol=1e-12, atol=1e-12)
+    close(output, expected)
 
 
 @pytest.mark.parametrize("use", ["causal", "padding", "both"])
 def test_inverted_masks_do_the_same_in_torch_multi_head_attention(use: str) -> None:
     """`nn.MultiheadAttention` means "hidden" by True. One head, and projections that do nothing."""
-    layer = nn.MultiheadAttention(7, num_heads=1, bias=False, batch_first=True, dtype=torch.float64)
+    layer = nn.MultiheadAttention(7, num_heads=1, bias=False, batch_first=True, dtype=F64)
     with torch.no_grad():
         layer.in_proj_weight.copy_(torch.eye(7).repeat(3, 1))
         layer.out_proj.weight.copy_(torch.eye(7))
-    x, causal, padding = randn(3, 5, 7), causal_mask(5), padding_mask(TOKENS, pad_id=0)
+    x, causal, padding = random(3, 5, 7), causal_mask(5), padding_mask(TOKENS, pad_id=0)
     mask = {"causal": causal, "padding": padding, "both": causal & padding}[use]
     output, weights = scaled_dot_product_attention(x, x, x, mask)
     expected, expected_weights = layer(
@@ -156,14 +152,14 @@ def test_inverted_masks_do_the_same_in_torch_multi_head_attention(use: str) -> N
         attn_mask=None if use == "padding" else ~causal,
         key_padding_mask=None if use == "causal" else ~padding.squeeze(1),
     )
-    assert_close(output, expected, rtol=1e-12, atol=1e-12)
-    assert_close(weights, expected_weights, rtol=1e-12, atol=1e-12)
+    close(output, expected)
+    close(weights, expected_weights)
 
 
 def test_padding_on_the_left_leaves_rows_that_are_zero_and_not_nan() -> None:
     tokens = torch.tensor([[0, 0, 6, 2], [5, 3, 8, 4]])
     mask = causal_mask(4) & padding_mask(tokens, pad_id=0)
-    x = randn(2, 4, 7).requires_grad_()
+    x = random(2, 4, 7).requires_grad_()
     output, _ = scaled_dot_product_attention(x, x, x, mask)
     assert (output[0, :2] == 0).all()
     assert (output[0, 2:] != 0).all()

@@ -6,10 +6,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snippets.masks import causal_mask, padding_mask
+from snippets.masks import causal_mask
 from snippets.multi_head import MultiHeadAttention, merge_heads, split_heads
+from tests.oracle import (
+    F64,
+    SEEING,
+    all_close,
+    close,
+    gradients,
+    hidden,
+    make_mask,
+    to_torch,
+    variable,
+)
 
-F64 = torch.float64
 SIZES = [  # batch, n_heads, n_query, n_key, d_model: all different
     (2, 3, 5, 7, 12),
     (3, 5, 7, 4, 10),
@@ -19,61 +29,30 @@ SIZES = [  # batch, n_heads, n_query, n_key, d_model: all different
 ]
 
 
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
-
-
 def pair(d_model: int, n_heads: int) -> tuple[MultiHeadAttention, nn.MultiheadAttention]:
     """Ours and PyTorch's with the same weights and with biases that are not zero."""
     torch.manual_seed(d_model)
     ours = MultiHeadAttention(d_model, n_heads).to(F64)
     theirs = nn.MultiheadAttention(d_model, n_heads, batch_first=True, dtype=F64)
-    with torch.no_grad():
-        projections = (ours.W_q, ours.W_k, ours.W_v)
-        theirs.in_proj_weight.copy_(torch.cat([W.weight for W in projections]))
-        theirs.in_proj_bias.copy_(torch.cat([W.bias for W in projections]))
-        theirs.out_proj.weight.copy_(ours.W_o.weight)
-        theirs.out_proj.bias.copy_(ours.W_o.bias)
+    theirs.load_state_dict(to_torch(ours.state_dict()))
     return ours, theirs
 
 
-def some_mask(kind: str, batch: int, n_query: int, n_key: int) -> Tensor | None:
-    """A mask of one of the kinds that occur; every query may attend to the first key."""
-    if kind == "none":
-        return None
-    if kind == "causal":
-        return torch.ones(n_query, n_key, dtype=torch.bool).tril()
-    if kind == "padding":
-        tokens = torch.arange(n_key) + torch.arange(1, batch + 1).unsqueeze(1)
-        tokens = torch.where(tokens > n_key, 0, tokens)
-        tokens[:, 0] = 1
-        return padding_mask(tokens, 0)
-    generator = torch.Generator().manual_seed(n_query)
-    mask = torch.rand(batch, n_query, n_key, generator=generator) < 0.6
-    mask[:, :, 0] = True
-    return mask
-
-
 @pytest.mark.parametrize("need_weights", [False, True])
-@pytest.mark.parametrize("kind", ["none", "causal", "padding", "any"])
+@pytest.mark.parametrize("kind", SEEING)
 @pytest.mark.parametrize(("batch", "n_heads", "n_query", "n_key", "d_model"), SIZES)
 def test_matches_torch_forward_and_backward(
     batch: int, n_heads: int, n_query: int, n_key: int, d_model: int, kind: str, need_weights: bool
 ) -> None:
     ours, theirs = pair(d_model, n_heads)
-    inputs = [random(batch, n, d_model, seed=s) for s, n in enumerate((n_query, n_key, n_key))]
-    mask = some_mask(kind, batch, n_query, n_key)
-    hidden = None
-    if mask is not None:  # the opposite convention, and the heads laid along the batch
-        hidden = ~mask.expand(batch, n_query, n_key).repeat_interleave(n_heads, dim=0)
+    inputs = [variable(batch, n, d_model, seed=s) for s, n in enumerate((n_query, n_key, n_key))]
+    mask = make_mask(kind, (batch,), n_query, n_key)
     output = ours(*inputs, mask, need_weights)
     expected, expected_weights = theirs(
-        *inputs, attn_mask=hidden, need_weights=need_weights, average_attn_weights=False
+        *inputs,
+        attn_mask=hidden(mask, batch, n_heads, n_query, n_key),
+        need_weights=need_weights,
+        average_attn_weights=False,
     )
     if need_weights:
         output, weights = output
@@ -81,26 +60,13 @@ def test_matches_torch_forward_and_backward(
         close(weights, expected_weights)
     close(output, expected)
 
-    direction = random(*expected.shape, seed=9).detach()
-    projections = (ours.W_q, ours.W_k, ours.W_v)
-    ours_all = [*inputs, *(W.weight for W in projections), *(W.bias for W in projections)]
-    ours_all += [ours.W_o.weight, ours.W_o.bias]
-    gradients = torch.autograd.grad((direction * output).sum(), ours_all)
-    theirs_all = [*inputs, theirs.in_proj_weight, theirs.in_proj_bias]
-    theirs_all += [theirs.out_proj.weight, theirs.out_proj.bias]
-    expected_gradients = torch.autograd.grad((direction * expected).sum(), theirs_all)
-    for gradient, wanted in zip(gradients[:3], expected_gradients[:3], strict=True):
-        close(gradient, wanted)
-    close(torch.cat(gradients[3:6]), expected_gradients[3])
-    close(torch.cat(gradients[6:9]), expected_gradients[4])
-    for gradient, wanted in zip(gradients[9:], expected_gradients[5:], strict=True):
-        close(gradient, wanted)
+    all_close(to_torch(gradients(ours, output, *inputs)), gradients(theirs, expected, *inputs))
 
 
 def test_equals_the_heads_computed_one_by_one() -> None:
     """The paper's form: each head has its own slice of every projection."""
     ours, _ = pair(12, 3)
-    query, key = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    query, key = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     heads = []
     for i in range(3):
         rows = slice(4 * i, 4 * i + 4)
@@ -113,7 +79,7 @@ def test_equals_the_heads_computed_one_by_one() -> None:
 
 
 def test_heads_are_split_and_merged_without_loss() -> None:
-    x = random(2, 5, 12, seed=0)
+    x = variable(2, 5, 12, seed=0)
     heads = split_heads(x, 3)
     assert heads.shape == (2, 3, 5, 4)
     close(heads[:, 1], x[..., 4:8])
@@ -122,8 +88,8 @@ def test_heads_are_split_and_merged_without_loss() -> None:
 
 def test_both_paths_agree_where_a_query_may_attend_to_nothing() -> None:
     ours, _ = pair(12, 3)
-    query, key = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
-    mask = some_mask("any", 2, 5, 7)
+    query, key = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
+    mask = make_mask("random", (2,), 5, 7)
     mask[0, 3] = False
     mask[1] = False
     fused = ours(query, key, key, mask)
@@ -141,7 +107,7 @@ def test_both_paths_agree_where_a_query_may_attend_to_nothing() -> None:
 @pytest.mark.parametrize("shape", [(7,), (1, 7), (5, 1), (5, 7), (1, 5, 7), (2, 1, 7), (2, 5, 1)])
 def test_a_mask_that_broadcasts_is_the_mask_written_out(shape: tuple[int, ...]) -> None:
     ours, _ = pair(12, 3)
-    query, key = random(2, 5, 12, seed=0), random(2, 7, 12, seed=1)
+    query, key = variable(2, 5, 12, seed=0), variable(2, 7, 12, seed=1)
     generator = torch.Generator().manual_seed(len(shape))
     mask = torch.rand(shape, generator=generator) < 0.7
     full = mask.expand(2, 5, 7).contiguous()
@@ -152,7 +118,7 @@ def test_a_mask_that_broadcasts_is_the_mask_written_out(shape: tuple[int, ...]) 
 
 def test_a_causal_row_sees_no_future() -> None:
     ours, _ = pair(12, 3)
-    x, other = random(2, 5, 12, seed=0), random(2, 5, 12, seed=1)
+    x, other = variable(2, 5, 12, seed=0), variable(2, 5, 12, seed=1)
     mixed = torch.cat([x[:, :3], other[:, 3:]], dim=1)
     mask = causal_mask(5)
     close(ours(x, x, x, mask)[:, :3], ours(mixed, mixed, mixed, mask)[:, :3])
@@ -166,7 +132,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation(need_weights: bool) -> N
     n, dropped = 400, MultiHeadAttention(2, 2, dropout=0.5).to(F64)
     plain = MultiHeadAttention(2, 2).to(F64)
     plain.load_state_dict(dropped.state_dict())
-    x = random(3, n, 2, seed=0)
+    x = variable(3, n, 2, seed=0)
 
     def output(layer: MultiHeadAttention) -> Tensor:
         result = layer(x, x, x, need_weights=need_weights)
@@ -188,7 +154,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation(need_weights: bool) -> N
 
 def test_weights_are_returned_as_they_are_before_dropout() -> None:
     ours = MultiHeadAttention(12, 3, dropout=0.9).to(F64)
-    x = random(2, 5, 12, seed=0)
+    x = variable(2, 5, 12, seed=0)
     weights = ours.train()(x, x, x, need_weights=True)[1]
     close(weights, ours.eval()(x, x, x, need_weights=True)[1])
     close(weights.sum(-1), torch.ones(2, 3, 5, dtype=F64))

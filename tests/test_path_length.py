@@ -14,6 +14,7 @@ from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import after_hops, maximum_path_length, reach
 from snippets.recurrent import RecurrentLayer
 from snippets.restricted import RestrictedSelfAttention
+from tests.oracle import close
 
 
 def ceil_log(base: int, n: int) -> int:
@@ -85,7 +86,7 @@ def test_hops_of_all_positions_at_once_become_the_recurrent_layer_after_n() -> N
     x = torch.randn(2, n, 4, dtype=torch.float64)
     for length in range(1, n + 1):
         state = after_hops([layer] * length, x)
-        torch.testing.assert_close(state[:, :length], layer(x)[:, :length], rtol=0, atol=1e-12)
+        close(state[:, :length], layer(x)[:, :length])
         assert length == n or not torch.allclose(state[:, length], layer(x)[:, length])
 
 
@@ -143,7 +144,7 @@ def test_reach_is_not_fooled_by_features_whose_sum_is_constant(ending: nn.Module
     layer = Wrapped(ConvolutionLayer(4, 3).double(), lambda layer, x: ending(layer(x)))
     x = torch.randn(1, 7, 4, dtype=torch.float64, requires_grad=True)
     (of_the_sum,) = torch.autograd.grad(layer(x).sum(), x)
-    torch.testing.assert_close(of_the_sum, torch.zeros_like(x), rtol=0, atol=1e-12)
+    close(of_the_sum, torch.zeros_like(x))
     band = torch.ones(7, 7, dtype=torch.bool).tril(1).triu(-1)
     assert torch.equal(reach([layer], 7), band)
 

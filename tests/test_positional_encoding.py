@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -16,11 +16,10 @@ from snippets.positional_encoding import (
     PositionalEncoding,
     sinusoidal_encoding,
 )
+from tests.oracle import F64, close
 
 FIGURES = Path(__file__).parents[1] / "docs/assets/figures"
-F64 = torch.float64
 ROUNDING = 2**-24  # half a unit in the last place of float32, for numbers up to 1
-some = settings(derandomize=True, deadline=None, max_examples=40)
 
 
 def reference(positions: range, d_model: int) -> Tensor:
@@ -35,7 +34,6 @@ def reference(positions: range, d_model: int) -> Tensor:
     return torch.tensor(rows, dtype=F64)
 
 
-@some
 @given(n=st.integers(1, 40), half=st.integers(1, 20))
 def test_matches_the_formula_in_python(n: int, half: int) -> None:
     encoding = sinusoidal_encoding(n, 2 * half)
@@ -50,7 +48,6 @@ def test_large_positions_are_as_exact_as_small_ones() -> None:
     assert_close(last, expected, rtol=0, atol=ROUNDING + 1e-9)
 
 
-@some
 @given(half=st.integers(1, 40), k=st.integers(-50, 50), pos=st.integers(50, 900))
 def test_a_step_is_a_rotation_that_does_not_depend_on_the_position(
     half: int, k: int, pos: int
@@ -168,7 +165,7 @@ def test_dropout_acts_on_the_sum_in_training_and_not_in_evaluation(kind: type[La
     output = layer.train()(x)
     kept = output != 0
     assert abs(kept.double().mean() - 0.75) < 5 * math.sqrt(0.75 * 0.25 / x.numel())
-    assert_close(output[kept], total[kept] / 0.75, rtol=0, atol=1e-12)
+    close(output[kept], total[kept] / 0.75)
     without = kind(10, max_len=400).to(F64).train()
     assert torch.equal(without(x), x + table(without))
 
@@ -216,7 +213,7 @@ def test_self_attention_loses_its_symmetry_when_positions_are_added(kind: type[L
     def attend(x: Tensor) -> Tensor:
         return attention(x, x, x, need_weights=False)[0]
 
-    assert_close(attend(x[:, order]), attend(x)[:, order], rtol=0, atol=1e-12)
+    close(attend(x[:, order]), attend(x)[:, order])
     assert (attend(layer(x[:, order])) - attend(layer(x))[:, order]).abs().max() > 0.01
 
 

@@ -4,21 +4,12 @@ import re
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snippets.recurrent import RecurrentLayer, last_state_jacobian
+from tests.oracle import F64, close, random, variable
 
-F64 = torch.float64
 SIZES = [(2, 5, 3), (3, 1, 4), (1, 7, 2), (4, 6, 1)]  # batch, n, d_model
-
-
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
 def layer_of(d_model: int) -> RecurrentLayer:
@@ -35,11 +26,11 @@ def test_matches_torch_forward_and_backward(batch: int, n: int, d_model: int) ->
         theirs.weight_hh_l0.copy_(ours.W_h.weight)
         theirs.bias_ih_l0.copy_(ours.W_x.bias / 3)  # two biases that add up to ours
         theirs.bias_hh_l0.copy_(ours.W_x.bias * 2 / 3)
-    x = random(batch, n, d_model, seed=0)
+    x = variable(batch, n, d_model, seed=0)
     output, (expected, last) = ours(x), theirs(x)
     close(output, expected)
     close(output[:, -1], last[0])
-    direction = random(batch, n, d_model, seed=1).detach()
+    direction = random(batch, n, d_model, seed=1)
     mine = [x, ours.W_x.weight, ours.W_h.weight, ours.W_x.bias]
     other = [x, theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0]
     gradients = torch.autograd.grad((direction * output).sum(), mine)
@@ -49,14 +40,14 @@ def test_matches_torch_forward_and_backward(batch: int, n: int, d_model: int) ->
 
 
 def test_a_state_sees_no_future() -> None:
-    layer, x, other = layer_of(3), random(2, 7, 3, seed=0), random(2, 7, 3, seed=1)
+    layer, x, other = layer_of(3), variable(2, 7, 3, seed=0), variable(2, 7, 3, seed=1)
     mixed = torch.cat([x[:, :4], other[:, 4:]], dim=1)
     close(layer(x)[:, :4], layer(mixed)[:, :4])
     assert not torch.allclose(layer(x)[:, 4:], layer(mixed)[:, 4:])
 
 
 def test_steps_from_zeros_are_the_layer() -> None:
-    layer, x = layer_of(3), random(2, 7, 3, seed=0)
+    layer, x = layer_of(3), variable(2, 7, 3, seed=0)
     h = torch.zeros(2, 3, dtype=F64)
     for t in range(7):
         h = layer.step(layer.W_x(x[:, t]), h)
@@ -75,7 +66,7 @@ def test_rejects_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(("batch", "n", "d_model"), SIZES)
 def test_the_product_of_steps_is_the_jacobian_of_autograd(batch: int, n: int, d_model: int) -> None:
-    layer, x = layer_of(d_model), random(batch, n, d_model, seed=0)
+    layer, x = layer_of(d_model), variable(batch, n, d_model, seed=0)
     jacobians = last_state_jacobian(layer, x)
     assert jacobians.shape == (batch, n, d_model, d_model)
     full = torch.autograd.functional.jacobian(lambda x: layer(x)[:, -1], x)
@@ -93,7 +84,7 @@ def test_without_input_the_jacobian_is_a_power_of_the_state_matrix() -> None:
 
 
 def test_the_jacobian_is_no_larger_than_its_matrices_allow() -> None:
-    layer, x = layer_of(5), random(2, 9, 5, seed=0)
+    layer, x = layer_of(5), variable(2, 9, 5, seed=0)
     norms = torch.linalg.matrix_norm(last_state_jacobian(layer, x), 2)  # (batch, n)
     step = torch.linalg.matrix_norm(layer.W_h.weight, 2)
     bound = step ** torch.arange(8, -1, -1) * torch.linalg.matrix_norm(layer.W_x.weight, 2)

@@ -10,8 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from snippets.multi_head import MultiHeadAttention
 from snippets.restricted import RestrictedSelfAttention, banded_attention, pieces
 from snippets.seconds_and_bytes import fastest_seconds, peak_memory
+from tests.oracle import F64, close, random, variable
 
-F64 = torch.float64
 SIZES = [  # batch, n_heads, n, d_model, r
     (2, 3, 11, 12, 1),
     (4, 5, 7, 10, 2),
@@ -21,15 +21,6 @@ SIZES = [  # batch, n_heads, n, d_model, r
     (3, 2, 5, 4, 9),  # r beyond the sequence
     (5, 3, 1, 6, 2),
 ]
-
-
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
 def band(n: int, r: int) -> Tensor:
@@ -45,10 +36,10 @@ def test_equals_masked_full_attention_forward_and_backward(
     ours = RestrictedSelfAttention(d_model, n_heads, r).to(F64)
     full = MultiHeadAttention(d_model, n_heads).to(F64)
     full.load_state_dict(ours.state_dict())
-    x = random(batch, n, d_model, seed=0)
+    x = variable(batch, n, d_model, seed=0)
     output, expected = ours(x), full(x, x, x, band(n, r))
     close(output, expected)
-    direction = random(batch, n, d_model, seed=1).detach()
+    direction = random(batch, n, d_model, seed=1)
     mine = torch.autograd.grad((direction * output).sum(), [x, *ours.parameters()])
     other = torch.autograd.grad((direction * expected).sum(), [x, *full.parameters()])
     for gradient, wanted in zip(mine, other, strict=True):
@@ -59,11 +50,11 @@ def test_equals_masked_full_attention_forward_and_backward(
 def test_blocks_of_every_size_give_the_same(block: int) -> None:
     batch, n_heads, n, d_k, d_v, r = 2, 3, 11, 5, 4, 3
     sizes = ((batch, n_heads, n, d_k), (batch, n_heads, n, d_k), (batch, n_heads, n, d_v))
-    inputs = [random(*size, seed=i) for i, size in enumerate(sizes)]
+    inputs = [variable(*size, seed=i) for i, size in enumerate(sizes)]
     output = banded_attention(*inputs, r, block)
     expected = nn.functional.scaled_dot_product_attention(*inputs, attn_mask=band(n, r))
     close(output, expected)
-    direction = random(*output.shape, seed=3).detach()
+    direction = random(*output.shape, seed=3)
     mine = torch.autograd.grad((direction * output).sum(), inputs)
     other = torch.autograd.grad((direction * expected).sum(), inputs)
     for gradient, wanted in zip(mine, other, strict=True):
@@ -80,14 +71,14 @@ def test_matches_torch_under_a_band_mask() -> None:
         theirs.in_proj_weight.copy_(torch.cat([W.weight for W in projections]))
         theirs.in_proj_bias.copy_(torch.cat([W.bias for W in projections]))
         theirs.out_proj.load_state_dict(ours.W_o.state_dict())
-    x = random(2, 11, 12, seed=0)
+    x = variable(2, 11, 12, seed=0)
     close(ours(x), theirs(x, x, x, attn_mask=~band(11, 2), need_weights=False)[0])
 
 
 @pytest.mark.parametrize("r", [0, 1, 4])
 def test_a_position_sees_its_window_and_nothing_else(r: int) -> None:
     layer, n = RestrictedSelfAttention(6, 2, r).to(F64), 13
-    x = random(1, n, 6, seed=0)
+    x = variable(1, n, 6, seed=0)
     output = layer(x)
     for i in range(n):
         (gradient,) = torch.autograd.grad(output[0, i].sum(), x, retain_graph=True)

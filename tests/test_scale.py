@@ -12,23 +12,14 @@ import jupytext
 import pytest
 import sympy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snippets.attention import scaled_dot_product_attention
+from tests.oracle import F64, generator, random
 
 ROOT = Path(__file__).parents[1]
-F64 = torch.float64
-many = settings(derandomize=True, deadline=None, max_examples=60)
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=F64, generator=generator(seed))
 
 
 def assert_variance(sample: Tensor, expected: float) -> None:
@@ -75,8 +66,8 @@ def test_the_variance_of_coins_is_exactly_d_k(d_k: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_variance_of_correlated_components_is_the_trace(seed: int) -> None:
     d_k = 7
-    factor_q, factor_k = normal(2, d_k, d_k, seed=seed)
-    white = normal(2, 100_000, d_k, seed=seed + 100)
+    factor_q, factor_k = random(2, d_k, d_k, seed=seed)
+    white = random(2, 100_000, d_k, seed=seed + 100)
     scores = ((white[0] @ factor_q.T) * (white[1] @ factor_k.T)).sum(-1)
     trace = (factor_q @ factor_q.T @ factor_k @ factor_k.T).trace().item()
     assert_variance(scores, trace)
@@ -86,7 +77,7 @@ def test_the_variance_of_correlated_components_is_the_trace(seed: int) -> None:
 
 def test_the_trace_law_is_exact_and_the_means_add_to_it() -> None:
     d_k, n_q, n_k = 3, 5, 4
-    q, k = normal(n_q, d_k, seed=1), normal(n_k, d_k, seed=2)  # all outcomes, equally likely
+    q, k = random(n_q, d_k, seed=1), random(n_k, d_k, seed=2)  # all outcomes, equally likely
     mean_q, mean_k = q.mean(0), k.mean(0)
     sigma_q = (q - mean_q).T @ (q - mean_q) / n_q
     sigma_k = (k - mean_k).T @ (k - mean_k) / n_k
@@ -105,7 +96,7 @@ def test_one_uncorrelated_side_is_enough() -> None:
     d_k = 16
     index = torch.arange(d_k)
     covariance = (0.9 ** (index[:, None] - index).abs()).to(F64)
-    white = normal(2, 60_000, d_k, seed=0)
+    white = random(2, 60_000, d_k, seed=0)
     correlated = white @ torch.linalg.cholesky(covariance).T
     assert_variance((correlated[0] * white[1]).sum(-1), d_k)
     assert (correlated[0] * correlated[1]).sum(-1).var() > 3 * d_k
@@ -114,7 +105,7 @@ def test_one_uncorrelated_side_is_enough() -> None:
 @pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
 def test_aligned_queries_and_keys_have_a_mean_of_rho_d_k(rho: float) -> None:
     d_k = 64
-    query, noise = normal(2, 20_000, d_k, seed=0)
+    query, noise = random(2, 20_000, d_k, seed=0)
     key = rho * query + math.sqrt(1 - rho * rho) * noise
     assert_mean((query * key).sum(-1), rho * d_k)
 
@@ -125,7 +116,7 @@ def test_aligned_queries_and_keys_have_a_mean_of_rho_d_k(rho: float) -> None:
 @pytest.mark.parametrize("d_k", [1, 4, 64, 1024])
 def test_attention_compares_two_keys_with_variance_2_at_every_width(d_k: int) -> None:
     n_queries = 4000
-    query, key = normal(n_queries, 1, d_k, seed=0), normal(n_queries, 2, d_k, seed=1)
+    query, key = random(n_queries, 1, d_k, seed=0), random(n_queries, 2, d_k, seed=1)
     _, weights = scaled_dot_product_attention(query, key, key)
     first, second = weights.log().squeeze(1).unbind(-1)  # scores up to a constant a row
     assert_variance(first - second, 2)
@@ -133,20 +124,19 @@ def test_attention_compares_two_keys_with_variance_2_at_every_width(d_k: int) ->
 
 def test_the_scores_of_one_query_have_its_squared_length_as_variance() -> None:
     d_k = 16
-    query, key = normal(1, d_k, seed=3), normal(20_000, d_k, seed=4)
+    query, key = random(1, d_k, seed=3), random(20_000, d_k, seed=4)
     _, weights = scaled_dot_product_attention(query, key, key)
     assert_variance(weights.log(), query.square().sum().item() / d_k)
 
 
 def test_the_entropy_is_half_a_nat_below_uniform_for_many_keys() -> None:
     n_keys, d_k = 4096, 64
-    query, key = normal(100, d_k, seed=5), normal(n_keys, d_k, seed=6)
+    query, key = random(100, d_k, seed=5), random(n_keys, d_k, seed=6)
     _, weights = scaled_dot_product_attention(query, key, key)
     entropy = torch.special.entr(weights).sum(-1).mean().item()
     assert entropy == pytest.approx(math.log(n_keys) - 0.5, abs=0.05)
 
 
-@many
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=9))
 def test_no_entry_of_the_jacobian_exceeds_what_the_largest_weight_leaves(z: list[float]) -> None:
     scores = torch.tensor(z, dtype=F64)
@@ -282,8 +272,8 @@ def test_without_the_scale_a_query_of_the_base_model_receives_more(facts: Facts)
 
 
 def test_the_labs_gradient_at_the_scores_is_autograds(lab: dict[str, Any]) -> None:
-    query, key = normal(5, 1, 7, seed=0), normal(5, 11, 7, seed=1)
-    value, upstream = normal(5, 11, 3, seed=2), normal(5, 1, 3, seed=3)
+    query, key = random(5, 1, 7, seed=0), random(5, 11, 7, seed=1)
+    value, upstream = random(5, 11, 3, seed=2), random(5, 1, 3, seed=3)
     scores = (query @ key.transpose(1, 2) / math.sqrt(7)).requires_grad_()
     output = torch.softmax(scores, -1) @ value
     (expected,) = torch.autograd.grad(output, scores, upstream)

@@ -5,29 +5,19 @@ import re
 
 import pytest
 import torch
-from torch import Tensor
 
 from snippets.operations import sequential_operations
 from snippets.scan import linear_recurrence, scan
+from tests.oracle import F64, close, random, variable
 
-F64 = torch.float64
 SIZES = [(2, 5, 3), (3, 1, 4), (1, 7, 2), (4, 6, 1)]  # batch, n, d_model
-
-
-def random(*shape: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=F64, generator=generator, requires_grad=True)
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 9, 21])
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
 def test_scan_is_the_loop_forward_and_backward(n: int, leading: tuple[int, ...]) -> None:
-    a, b = random(*leading, n, 7, seed=0), random(*leading, n, 7, seed=1)
-    direction = random(*leading, n, 7, seed=2).detach()
+    a, b = variable(*leading, n, 7, seed=0), variable(*leading, n, 7, seed=1)
+    direction = random(*leading, n, 7, seed=2)
     states, expected = scan(a, b), linear_recurrence(a, b)
     h = torch.zeros(*leading, 7, dtype=F64)
     for t in range(n):
@@ -41,12 +31,12 @@ def test_scan_is_the_loop_forward_and_backward(n: int, leading: tuple[int, ...])
 
 
 def test_scan_with_ones_is_a_cumulative_sum() -> None:
-    b = random(2, 13, 3, seed=0)
+    b = variable(2, 13, 3, seed=0)
     close(scan(torch.ones_like(b), b), b.cumsum(-2))
 
 
 def test_a_linear_state_depends_on_an_input_by_the_factors_between() -> None:
-    a, b = random(6, 1, seed=0), random(6, 1, seed=1)
+    a, b = variable(6, 1, seed=0), variable(6, 1, seed=1)
     jacobian = torch.autograd.functional.jacobian(lambda b: scan(a, b)[-1, 0], b)[:, 0]
     close(jacobian, torch.stack([a[s + 1 :].prod() for s in range(6)]))
 

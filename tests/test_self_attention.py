@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -21,20 +21,13 @@ from snippets.self_attention import (
     merge,
     partial_attention,
 )
-from tests.test_attention import MASKS, PRIMES, make_inputs, make_mask
-
-F64 = torch.float64
-
-
-def close(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+from tests.oracle import F64, MASKS, PRIMES, close, make_inputs, make_mask
 
 
 def output_of(part: PartialAttention) -> Tensor:
     return part.mixture / part.total
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     sizes=st.permutations(PRIMES),
     n_leading=st.integers(0, 2),
@@ -280,7 +273,7 @@ def test_rejects_a_block_without_keys(block: int) -> None:
     "dtypes",
     [
         (torch.float16, torch.float32, torch.float32),
-        (torch.float32, torch.float32, torch.float64),
+        (torch.float32, torch.float32, F64),
         (torch.int64, torch.int64, torch.int64),
     ],
 )

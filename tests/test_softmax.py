@@ -5,27 +5,16 @@ import math
 import pytest
 import sympy
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from snippets.softmax import softmax, softmax_backward, softmax_jacobian
-
-F64 = torch.float64
-many = settings(derandomize=True, deadline=None, max_examples=60)
+from tests.oracle import F64, close, random
 
 shapes = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple)
 seeds = st.integers(0, 2**31)
 scales = st.sampled_from([0.0, 0.1, 1.0, 10.0, 100.0, 1000.0])
-
-
-def random(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(*shape, dtype=F64, generator=generator)
-
-
-def close(actual: Tensor, expected: Tensor, atol: float = 1e-12) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
 
 
 @st.composite
@@ -46,7 +35,6 @@ def scores_and_dim(draw: st.DrawFn, minus_infinity: bool = False) -> tuple[Tenso
 # softmax
 
 
-@many
 @given(scores_and_dim(), seeds)
 def test_matches_torch_forward_and_backward(case: tuple[Tensor, int], seed: int) -> None:
     z, dim = case
@@ -60,7 +48,6 @@ def test_matches_torch_forward_and_backward(case: tuple[Tensor, int], seed: int)
     )
 
 
-@many
 @given(scores_and_dim(minus_infinity=True), seeds)
 def test_matches_torch_where_scores_are_minus_infinity(case: tuple[Tensor, int], seed: int) -> None:
     z, dim = case
@@ -75,7 +62,6 @@ def test_matches_torch_where_scores_are_minus_infinity(case: tuple[Tensor, int],
     assert (gradient[hidden] == 0).all()
 
 
-@many
 @given(scores_and_dim())
 def test_weights_are_in_the_unit_interval_and_sum_to_one_along_dim(
     case: tuple[Tensor, int],
@@ -93,7 +79,6 @@ def test_the_last_axis_is_the_default() -> None:
     assert not torch.allclose(softmax(z).sum(0), torch.ones(5, 2, dtype=F64))
 
 
-@many
 @given(scores_and_dim(), st.floats(-1000, 1000))
 def test_adding_a_constant_changes_nothing(case: tuple[Tensor, int], constant: float) -> None:
     z, dim = case
@@ -101,7 +86,7 @@ def test_adding_a_constant_changes_nothing(case: tuple[Tensor, int], constant: f
 
 
 def test_neither_very_large_nor_very_small_scores_overflow() -> None:
-    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, F64):
         largest = torch.finfo(dtype).max / 2
         z = torch.tensor([[largest, largest, 0.0], [-largest, -largest, -largest]], dtype=dtype)
         y = softmax(z)
@@ -152,7 +137,6 @@ def test_rejects_scores_that_are_not_floating_point(dtype: torch.dtype) -> None:
 # softmax_jacobian
 
 
-@many
 @given(st.integers(1, 9), seeds, scales)
 def test_jacobian_matches_autograd(n: int, seed: int, scale: float) -> None:
     z = random(n, seed=seed, scale=scale)
@@ -176,7 +160,6 @@ def test_jacobian_of_an_empty_row_is_zero() -> None:
     assert (softmax_jacobian(softmax(torch.full((4,), -torch.inf))) == 0).all()
 
 
-@many
 @given(st.integers(1, 9), seeds, scales)
 def test_jacobian_is_symmetric_positive_semidefinite_and_blind_to_a_shift(
     n: int, seed: int, scale: float
@@ -192,7 +175,6 @@ def test_jacobian_is_symmetric_positive_semidefinite_and_blind_to_a_shift(
     close(v @ jacobian @ v, variance)
 
 
-@many
 @given(st.integers(2, 9), seeds, scales)
 def test_largest_eigenvalue_stays_under_every_bound(n: int, seed: int, scale: float) -> None:
     z = random(n, seed=seed, scale=scale)
@@ -235,7 +217,6 @@ def test_jacobian_rejects_integers_and_single_numbers() -> None:
 # softmax_backward
 
 
-@many
 @given(shapes, seeds, scales)
 def test_backward_matches_autograd(shape: tuple[int, ...], seed: int, scale: float) -> None:
     z = random(*shape, seed=seed, scale=scale).requires_grad_()
@@ -273,7 +254,7 @@ def test_backward_through_an_empty_row_is_zero() -> None:
 
 
 def test_backward_keeps_the_dtype() -> None:
-    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, F64):
         y = torch.full((2, 4), 0.25, dtype=dtype)
         assert softmax_backward(y, torch.ones_like(y)).dtype == dtype
 

@@ -31,9 +31,10 @@
       const queries = Math.ceil(n / r) * r; // the last block is filled up
       const pieces = (4 * queries + 4 * r) * d;
       const mask = 3 * r * queries;
+      const distances = 3 * r * r;
       const flops = 8 * n * d ** 2 + 12 * queries * r * d;
       const memory = 4 * (3 * n * d + pieces) + 5 * mask;
-      const traffic = 2 * (4 * (4 * n * d + pieces) + 7 * mask);
+      const traffic = 2 * (4 * (5 * n * d + pieces) + 5 * mask + 17 * distances);
       return cost(flops, memory, traffic, 10, path);
     },
   };
