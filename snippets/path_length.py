@@ -75,8 +75,8 @@ def maximum_path_length(
 
     Args:
         layer: The layer that is stacked, or the layers of the stack from the bottom up. They are
-            measured in float64 and evaluation mode, on copies
-            on the CPU, because some devices have no float64.
+            measured in float64 and evaluation mode, on copies that are on the CPU, because some
+            devices have no float64.
         n: Length of the sequence, at least 1.
         causal: Ask only that each output sees itself and what comes before it. A recurrent layer
             never looks ahead and is always measured so.
