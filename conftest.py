@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.pages import Block, PageError, location, read_blocks
-from tests.program import Program
+from tests.runner.pages import Block, PageError, location, read_blocks
+from tests.runner.program import Program
 
 pytest_plugins = ["pytester"]
 

@@ -28,7 +28,7 @@ from snippets.layer_norm import LayerNorm
 from snippets.multi_head import MultiHeadAttention
 from snippets.positional_encoding import sinusoidal_encoding
 from snippets.residual import Residual
-from tests.pages import OUTPUT_MARK, read_blocks
+from tests.runner.pages import OUTPUT_MARK, read_blocks
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "errata.md"

@@ -1,6 +1,6 @@
 """The explorer of `docs/why-attention/complexity.md` against the formulas of `snippets/cost.py`.
 
-`python -m tests.test_explorer` writes the table and its texts for the defaults into
+`python -m tests.site.test_explorer` writes the table and its texts for the defaults into
 `docs/assets/explorer.html`, after the defaults or the formulas have changed.
 """
 
@@ -27,8 +27,8 @@ from snippets.cost import (
     restricted,
     stored_attention,
 )
-from tests.conftest import ROOT
-from tests.pages import site_config
+from tests import ROOT
+from tests.runner.pages import site_config
 
 FRAGMENT = ROOT / "docs/assets/explorer.html"
 PAGE = ROOT / "docs/why-attention/complexity.md"
@@ -234,7 +234,7 @@ def filled(fragment: str) -> str:
 
 def test_the_fragment_shows_the_defaults() -> None:
     fragment = FRAGMENT.read_text(encoding="utf-8")
-    assert fragment == filled(fragment), "run python -m tests.test_explorer"
+    assert fragment == filled(fragment), "run python -m tests.site.test_explorer"
 
 
 def test_the_table_is_complete() -> None:

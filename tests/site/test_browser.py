@@ -8,9 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.test_site import LABS, PAGES, built
+from tests.site.built import LABS, SOURCES, built
 
-SOURCES = [*PAGES, *LABS]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 # WCAG 2.1 AA, and the one rule beyond it that Material's search was found to break.
