@@ -1,4 +1,4 @@
-"""Without a browser the tests that need one are skipped and say how to get it; under CI they fail."""
+"""Without a browser the tests that need one are skipped and say how to get it, or fail under CI."""
 
 from pathlib import Path
 
