@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.pages import Block, PageError, location, read_blocks
-from tests.program import Program
+from tests.runner.pages import Block, PageError, location, read_blocks
+from tests.runner.program import Program
 
 pytest_plugins = ["pytester"]
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree as etree
 
@@ -33,9 +32,9 @@ from snippets.masks import causal_mask
 from snippets.multi_head import MultiHeadAttention
 from snippets.positional_encoding import sinusoidal_encoding
 from snippets.residual import Residual
-from tests.pages import OUTPUT_MARK, Block, read_blocks
+from tests import ROOT
+from tests.runner.pages import OUTPUT_MARK, Block, read_blocks
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "errata.md"
 FIGURES = ROOT / "docs" / "assets" / "figures"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 # Makes environments whose programs do nothing but write down how they were called.
 PYTHON = f"""\
 #!/bin/sh

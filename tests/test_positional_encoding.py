@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +15,10 @@ from snippets.positional_encoding import (
     PositionalEncoding,
     sinusoidal_encoding,
 )
+from tests import ROOT
 from tests.oracle import F64, close
 
-FIGURES = Path(__file__).parents[1] / "docs/assets/figures"
+FIGURES = ROOT / "docs/assets/figures"
 ROUNDING = 2**-24  # half a unit in the last place of float32, for numbers up to 1
 
 

@@ -4,7 +4,6 @@ import itertools
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -17,9 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snippets.attention import scaled_dot_product_attention
+from tests import ROOT
 from tests.oracle import F64, generator, random
-
-ROOT = Path(__file__).parents[1]
 
 
 def assert_variance(sample: Tensor, expected: float) -> None:

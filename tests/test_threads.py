@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import Line, expand, read_blocks
+from tests import ROOT
+from tests.runner.pages import Line, expand, read_blocks
 
-ROOT = Path(__file__).parents[1]
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if read_blocks(page, ROOT)]
 REQUEST = re.compile(r"torch\.set_num_threads\(1\)  # \w+.*")
 

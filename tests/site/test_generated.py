@@ -18,8 +18,8 @@ from playwright.sync_api import Browser
 from benchmarks import complexity, restricted, speed
 from benchmarks.record import DATA, write
 from docs.assets import explorer
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 FIGURES = sorted((ROOT / "docs/assets/figures").glob("*.py"))
 
 

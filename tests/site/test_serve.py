@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 HOOKS = [str(ROOT / "docs/hooks" / name) for name in ("port.py", "page.py")]
 CONFIG = f"""\
 site_name: A site of one page

@@ -15,7 +15,7 @@ from snippets.training import train
 from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import Config, add_settings
 from snippets.training.translate import main as translate_main
-from tests.conftest import ROOT
+from tests import ROOT
 
 SMALL = [
     "--vocab-size=120", "--d-model=8", "--n-heads=2", "--n-layers=1", "--d-ff=8",

@@ -2,7 +2,7 @@
 
 Reads the whole fonts from the npm packages `@fontsource/stix-two-math` and
 `@fontsource/stix-two-text`, unpacked in the folder that is the one argument.
-`tests/test_site.py` fails when a formula uses a character that the subset lacks: add it below.
+`tests/site/test_site.py` fails when a formula uses a character that the subset lacks: add it below.
 """
 
 import sys

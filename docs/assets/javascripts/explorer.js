@@ -5,7 +5,7 @@
 (() => {
   const cost = (flops, memory, traffic, steps, path) => ({ flops, memory, traffic, steps, path });
 
-  // The formulas of snippets/layer_costs.py, to which tests/test_explorer.py holds every cell of the
+  // The formulas of snippets/layer_costs.py, to which tests/site/test_explorer.py holds every cell of the
   // table. All numbers in them are integers below 2^53, which a double holds exactly.
   const costs = {
     stored({ n, d, h }) {

@@ -1,7 +1,7 @@
 """Lints what readers copy: each page's Python, embedded code included, as the program that it is.
 
-`python -m tests.lint [PAGE ...]` prints the findings, by default those of every page. Which rules
-do not hold on pages, and why, is said in `pyproject.toml`, under `docs/**/*.md.py`.
+`python -m tests.linters.programs [PAGE ...]` prints the findings, by default those of every page.
+Which rules do not hold on pages, and why, is said in `pyproject.toml`, under `docs/**/*.md.py`.
 """
 
 import json
@@ -10,9 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.pages import Line, place, read_blocks
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+from tests.runner.pages import Line, place, read_blocks
 
 
 def program(page: Path, root: Path) -> list[Line]:

@@ -13,18 +13,16 @@ import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from tests.conftest import ROOT, build
-from tests.pages import (
+from tests import ROOT
+from tests.runner.pages import (
     check_shown_is_run,
     location,
     read_blocks,
     shown_python,
     site_config,
 )
+from tests.site.built import DOCS, LABS, PAGES, build, built, html_files
 
-DOCS = ROOT / "docs"
-PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-LABS = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.glob("lab/*.py"))
 WITHOUT_A_BLOCK = [
     "notes.md",
     "reference/bibliography.md",
@@ -36,17 +34,6 @@ ALLOWED_IMPORTS = {"torch", "matplotlib"} | sys.stdlib_module_names
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
 )
-
-
-def built(site: Path, source: str) -> Path:
-    """The HTML file of a page or lab."""
-    stem = Path(source).with_suffix("")
-    folder = stem.parent if stem.name == "index" else stem
-    return site / folder / "index.html"
-
-
-def html_files(site: Path) -> list[Path]:
-    return sorted(site.rglob("*.html"))
 
 
 def test_the_build_prints_no_warning(build_log: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab_site import HEADER, build, lab, make_lab_site
+from tests.runner.lab_site import HEADER, build, lab, make_lab_site
 
 FRONT = "---\ndescription: A page.\n---\n\n"
 PAGE = """\

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import accept
-from tests.pages import PageError, check_shown_is_run, read_blocks
-from tests.small_site import ROOT, build_site, make_site
+from tests import ROOT
+from tests.runner import accept
+from tests.runner.pages import PageError, check_shown_is_run, read_blocks
+from tests.runner.small_site import build_site, make_site
 
 PAGES = ROOT / "tests" / "fixtures" / "pages"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 # The extensions are inherited, so that what holds here holds on the site.
 CONFIG = f"""\
 INHERIT: {json.dumps(str(ROOT / "mkdocs.yml"))}

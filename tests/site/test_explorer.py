@@ -26,8 +26,9 @@ from snippets.layer_costs import (
     restricted,
     stored_attention,
 )
-from tests.conftest import ROOT
-from tests.pages import site_config
+from tests import ROOT
+from tests.runner.pages import site_config
+from tests.site.visit import PHONE, settle, show
 
 FRAGMENT = ROOT / "docs/assets/explorer.html"
 PAGE = ROOT / "docs/why-attention/complexity.md"
@@ -329,8 +330,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
-    page.goto(f"{address}{PATH}", wait_until="networkidle")
+    page.goto(f"{address}{PATH}")
     page.wait_for_selector(READY)
+    settle(page)
     yield page
     context.close()
     assert not complaints
@@ -405,9 +407,12 @@ def test_the_summary_is_said_once_the_reader_stops(page: Page) -> None:
         "window.said = 0; new MutationObserver(() => window.said += 1).observe("
         "document.querySelector('.explorer [aria-live=polite]'), {childList: true})"
     )
+    page.clock.install()  # on a busy machine the moves themselves would make a pause
     for n in range(4, 18):
         page.evaluate(MOVE, {"n": n})
-    page.wait_for_timeout(700)
+        page.clock.run_for(100)
+    assert page.evaluate("window.said") == 0
+    page.clock.run_for(5000)
     assert page.evaluate("window.said") == 1
 
 
@@ -438,9 +443,9 @@ def test_the_plot_has_a_line_for_every_layer_and_marks_n(page: Page) -> None:
 
 
 def test_no_word_of_the_plot_is_cut_off_on_a_phone(page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("innerWidth === 390")
-    page.wait_for_timeout(100)  # for the observer of its size
+    page.set_viewport_size(PHONE)
+    page.wait_for_function("width => innerWidth === width", arg=PHONE["width"])
+    settle(page)  # also the observer of its size has seen it
     corners = list(itertools.islice(positions_to_try(), 2 ** len(sliders())))
     for positions in corners[::9]:
         page.evaluate(MOVE, positions)
@@ -463,7 +468,7 @@ def test_it_works_after_instant_navigation_and_on_coming_back(page: Page, addres
         route.fulfill(response=response, body=text)
 
     page.route("**/sitemap.xml", local)
-    page.goto(address, wait_until="networkidle")
+    show(page, address)
     page.evaluate("window.kept = true")  # lost if the page is loaded anew
     link = f"a[href$='{PATH}']"
     for _ in range(2):
@@ -518,10 +523,14 @@ def test_the_bars_are_as_long_as_the_shares(page: Page) -> None:
 def test_nothing_moves_when_the_script_arrives(browser: Browser, address: str) -> None:
     context = browser.new_context()
     page = context.new_page()
-    heights = []
-    for handler in (lambda route: route.abort(), lambda route: route.continue_()):
-        page.route("**/explorer.js", handler)
-        page.goto(f"{address}{PATH}", wait_until="networkidle")
-        heights.append(page.locator(".explorer").evaluate("node => node.clientHeight"))
+    page.route("**/explorer.js", lambda route: route.abort())
+    show(page, f"{address}{PATH}")
+    height = "node => node.clientHeight"
+    before = page.locator(".explorer").evaluate(height)
+    page.unroute("**/explorer.js")
+    page.goto(f"{address}{PATH}")
+    page.wait_for_selector(READY)
+    settle(page)
+    after = page.locator(".explorer").evaluate(height)
     context.close()
-    assert heights[0] == heights[1]
+    assert before == after

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.pages import site_config
-from tests.small_site import ROOT
+from tests.runner.pages import site_config
+from tests.runner.small_site import ROOT
 
 HEADER = """\
 # ---

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests import small_site
-from tests.small_site import ROOT
+from tests.runner.small_site import ROOT
 
 MKDOCS = Path(sys.executable).with_name("mkdocs")
 PAGE = """\

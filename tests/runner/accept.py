@@ -1,4 +1,4 @@
-"""Writes what a page's blocks print into the page: `python -m tests.accept docs/model/masks.md`.
+"""Writes what a page's blocks print into the page: `python -m tests.runner.accept PAGE`.
 
 For an author: read the difference before committing it, because a wrong output is accepted as
 readily as a right one. Blocks that raise, and fences that a runner would pass over, are refused as
@@ -9,10 +9,9 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from tests.pages import OUTPUT_MARK, PageError, read_blocks
-from tests.program import Program
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+from tests.runner.pages import OUTPUT_MARK, PageError, read_blocks
+from tests.runner.program import Program
 
 
 def accept(page: Path, root: Path = ROOT) -> None:

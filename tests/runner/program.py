@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tests.pages import Block, PageError, location, place
+from tests.runner.pages import Block, PageError, location, place
 
 
 @dataclass

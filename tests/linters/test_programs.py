@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint import ROOT, findings
-from tests.small_site import make_site
+from tests.linters.programs import ROOT, findings
+from tests.runner.small_site import make_site
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 FLAWED = """\

@@ -1,4 +1,4 @@
-"""A page is a program: reads its Python blocks, which `tests.program` runs.
+"""A page is a program: reads its Python blocks, which `tests.runner.program` runs.
 
 Includes are expanded by the preprocessor of `pymdownx.snippets` itself and blocks are found by
 `pytest_codeblocks`, so what runs is what MkDocs shows. What is added here is bookkeeping: which

@@ -15,7 +15,7 @@ from nbformat.v4 import new_output
 from notebooks import kernel, outputs
 from notebooks.execution import cached_path
 from notebooks.lab import read_lab
-from tests.lab_site import HEADER, build, lab, make_lab_site
+from tests.runner.lab_site import HEADER, build, lab, make_lab_site
 
 PAIR = """\
 from dataclasses import dataclass

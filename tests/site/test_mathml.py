@@ -13,8 +13,9 @@ from markdown import Markdown
 from math_core import LatexToMathML
 
 from docs.extensions.mathml import MathError, math_element
-from tests.pages import site_config
-from tests.small_site import ROOT, build_site, make_site
+from tests import ROOT
+from tests.runner.pages import site_config
+from tests.runner.small_site import build_site, make_site
 
 PAGES = ROOT / "tests" / "fixtures" / "mathml"
 

@@ -1,0 +1,186 @@
+"""The site as a browser shows it: accessible, quiet, light, and no wider than a phone."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.site.built import LABS, SOURCES, path_of
+from tests.site.visit import DESK, OPEN_ALL, PHONE, settle
+
+# WCAG 2.1 AA, and the one rule beyond it that Material's search was found to break.
+LEVEL_AA = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+CONTRAST = "color-contrast"
+# What sticks out on a phone: too wide, and in no box that scrolls or cuts.
+TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(node => {
+  if (node.getBoundingClientRect().right <= innerWidth + 1) return false;
+  for (let box = node.parentElement; box !== document.body; box = box.parentElement)
+    if (getComputedStyle(box).overflowX !== "visible") return false;
+  return true;
+}).slice(0, 5).map(node => `${Math.round(node.getBoundingClientRect().right)}: ${
+  node.outerHTML.slice(0, 120)}`)"""
+# A page of code and formulas is made of thousands of pieces that look alike. Their contrast is the
+# same, so one of each look is kept: same classes as far up as the article, colour, ground and type.
+# It is the one with most letters, since axe judges neither signs nor a single character.
+KEEP_ONE_OF_EACH_LOOK = """() => {
+  const kept = new Map();
+  const letters = node => node.textContent.replace(/[^\\p{L}\\p{N}]/gu, "").length;
+  const ground = node => {
+    for (; node; node = node.parentElement) {
+      const { backgroundColor } = getComputedStyle(node);
+      if (!/, 0\\)$/.test(backgroundColor)) return backgroundColor;
+    }
+  };
+  const classes = node => node.localName === "article"
+    ? "" : `${node.getAttribute("class") ?? ""}<${classes(node.parentElement)}`;
+  for (const node of document.querySelectorAll("article pre code span, article math *")) {
+    if (node.childElementCount || node.id) continue;
+    const { color, opacity, fontSize, fontWeight, fontStyle } = getComputedStyle(node);
+    const look = [node.localName, classes(node), color, ground(node), opacity, fontSize,
+      fontWeight, fontStyle].join();
+    const one = kept.get(look);
+    if (one && letters(one) >= letters(node)) node.remove();
+    else {
+      one?.remove();
+      kept.set(look, node);
+    }
+  }
+  return kept.size;
+}"""
+PAGE_LIMIT = 150_000  # bytes, compressed, with all that the page loads
+COMPRESSED_ALREADY = {".woff2", ".png", ".gz"}
+
+
+def weight(requested: list[str], address: str, site: Path) -> int:
+    """Bytes over the wire from a host that compresses."""
+    total = 0
+    for url in dict.fromkeys(requested):
+        file = site / url.removeprefix(address).split("?")[0]
+        data = (file / "index.html" if file.is_dir() else file).read_bytes()
+        total += len(data if file.suffix in COMPRESSED_ALREADY else gzip.compress(data, 6))
+    return total
+
+
+def violations(page: Page, rules: dict[str, object]) -> list[str]:
+    """What axe finds, with all that is collapsed opened."""
+    page.evaluate(OPEN_ALL)
+    settle(page)
+    # What passes is not listed, which takes half the time.
+    options = {"resultTypes": ["violations"], **rules}
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{v['id']}: {node['html'][:160]}" for v in found for node in v["nodes"]]
+
+
+def all_but_contrast(page: Page) -> list[str]:
+    rules = {"aria-dialog-name": {"enabled": True}, CONTRAST: {"enabled": False}}
+    return violations(page, {"runOnly": LEVEL_AA, "rules": rules})
+
+
+def everything(page: Page) -> list[str]:
+    rules = {"aria-dialog-name": {"enabled": True}}
+    return violations(page, {"runOnly": LEVEL_AA, "rules": rules})
+
+
+def contrast(page: Page) -> list[str]:
+    return violations(page, {"runOnly": {"type": "rule", "values": [CONTRAST]}})
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, address) -> None:
+    """One visit for all of it: light on a phone, then dark on a desk."""
+    opened = visit(path_of(source, site))
+    page = opened.page
+    outside = [url for url in opened.requested if not url.startswith((address, "data:"))]
+    assert not outside, f"docs/{source} asks other hosts: {outside}"
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"], (
+        f"docs/{source} is {width} px wide on a phone: {page.evaluate(TOO_WIDE)}"
+    )
+
+    total = weight(opened.requested, address, site)
+    limit: float = PAGE_LIMIT
+    if source in LABS:
+        plots = "[...document.querySelectorAll('.plot svg')].map(svg => svg.outerHTML).join('')"
+        limit = 1.5 * PAGE_LIMIT + len(gzip.compress(page.evaluate(plots).encode()))
+    assert total < limit, f"docs/{source} weighs {total} bytes, more than {limit:.0f}"
+
+    # What a copy button copies is the block's text, as the check that runs the copied code assumes.
+    page.evaluate(OPEN_ALL)
+    blocks = page.evaluate(
+        "[...document.querySelectorAll('.language-python code')].map(code => "
+        "[code.innerText.trimEnd(), code.textContent.trimEnd()])"
+    )
+    buttons = page.evaluate(
+        "document.querySelectorAll('.language-python [data-clipboard-target]').length"
+    )
+    assert buttons == len(blocks), f"docs/{source}: {len(blocks)} blocks, {buttons} copy buttons"
+    assert all(shown == held for shown, held in blocks), f"docs/{source}: a button copies less"
+    assert not (found := all_but_contrast(page)), f"docs/{source}, phone:\n" + "\n".join(found)
+    page.evaluate(KEEP_ONE_OF_EACH_LOOK)
+    assert not (found := contrast(page)), f"docs/{source}, light:\n" + "\n".join(found)
+    opened.change(viewport=DESK, color_scheme="dark")
+    assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
+    found = everything(page)
+    assert not found, f"docs/{source}, dark on a desk:\n" + "\n".join(found)
+    assert not opened.complaints, f"docs/{source}: {opened.complaints}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("piece", [".builds[open] .highlight .k", "math mi"])
+def test_a_pale_piece_is_noticed_where_each_look_is_kept_once(piece, scheme, visit) -> None:
+    opened = visit("model/attention/")
+    opened.page.evaluate(OPEN_ALL)
+    pale = "#777" if scheme == "dark" else "#aaa"
+    rule = f"@media (prefers-color-scheme: {scheme}) {{ {piece} {{ color: {pale} !important }} }}"
+    opened.page.add_style_tag(content=rule)
+    assert opened.page.evaluate(KEEP_ONE_OF_EACH_LOOK) < 300
+    opened.change(color_scheme=scheme)
+    assert any(line.startswith(CONTRAST) for line in contrast(opened.page))
+
+
+def test_search_finds_a_page_and_loads_its_index_only_then(visit) -> None:
+    opened = visit("")
+    opened.change(viewport=DESK)
+    assert not [url for url in opened.requested if "search_index" in url or "worker" in url]
+    opened.page.click(".md-search__input")
+    opened.page.fill(".md-search__input", "Kronecker")
+    opened.page.wait_for_selector(".md-search-result__item a[href*='derivations/softmax/']")
+    assert [url for url in opened.requested if "search_index" in url]
+
+
+def test_the_palette_can_be_chosen_and_is_kept(visit) -> None:
+    page = visit("").page
+    background = "getComputedStyle(document.body).backgroundColor"
+    seen = {page.evaluate(background)}
+    for _ in range(2):
+        label = page.locator("label[for^=__palette]:visible")
+        offered = label.get_attribute("for")
+        label.click()
+        page.wait_for_selector(f"label[for={offered}]", state="hidden")
+        settle(page)
+        seen.add(page.evaluate(background))
+    assert len(seen) == 2
+    chosen = page.evaluate(background)
+    page.reload()
+    settle(page)
+    assert page.evaluate(background) == chosen
+
+
+def test_a_lost_reader_gets_the_sites_own_page(visit) -> None:
+    opened = visit("no/such/page/")
+    assert "masked" in opened.page.inner_text("h1")
+    assert not everything(opened.page)
+
+
+def test_a_long_formula_scrolls_within_itself(visit) -> None:
+    page = visit("derivations/softmax/").page
+    visible = "[...document.querySelectorAll('div.arithmatex')].filter(d => d.checkVisibility())"
+    formulas = page.evaluate(f"{visible}.map(d => [d.scrollWidth > d.clientWidth, d.clientWidth])")
+    assert any(scrolls for scrolls, _ in formulas)
+    assert all(width <= PHONE["width"] for _, width in formulas)
+    # By keyboard too, once the script has seen how wide they are.
+    page.wait_for_function(
+        f"{visible}.every(d => (d.scrollWidth > d.clientWidth) === (d.tabIndex === 0))"
+    )

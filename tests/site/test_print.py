@@ -1,0 +1,129 @@
+"""The site on paper: dark on white from either palette, whole, and without what only screens do."""
+
+import ctypes
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from bs4 import BeautifulSoup
+from pypdfium2 import raw
+
+from tests.runner.pages import shown_python
+from tests.site.built import built
+from tests.site.visit import Visit
+
+PAGES = ["index.md", "model/attention.md", "why-attention/complexity.md", "lab/saturation.py"]
+HEIGHTS = [f"{height}mm" for height in range(200, 300, 12)]  # each breaks the pages elsewhere
+BUTTONS = "button, [role=button], .md-button, input, select, nav, .md-skip, .md-header, .md-footer"
+Colour = tuple[int, int, int, int]
+
+
+def squeezed(text: str) -> str:
+    """Text without spaces, which a line break may have added or taken; PDFium marks a hyphen."""
+    return "".join(text.replace("\ufffe", "-").replace("\x02", "-").split())
+
+
+class Paper:
+    """A page of the site as a PDF."""
+
+    def __init__(self, visit: Visit, **options: object) -> None:
+        self.document = pypdfium2.PdfDocument(visit.page.pdf(**options))
+        self.texts = [page.get_textpage() for page in self.document]
+
+    def pages(self) -> list[str]:
+        return [text.get_text_range() for text in self.texts]
+
+    def colours(self) -> dict[Colour, str]:
+        """The colours of all that is written, with the first words in each."""
+        found: dict[Colour, str] = {}
+        for text in self.texts:
+            written = text.get_text_range()
+            for index, character in enumerate(written[: text.count_chars()]):
+                parts = [ctypes.c_uint() for _ in range(4)]
+                if not character.isspace() and raw.FPDFText_GetFillColor(text, index, *parts):
+                    colour = tuple(part.value for part in parts)
+                    found.setdefault(colour, written[index : index + 40])
+        return found
+
+    def brightness(self) -> list[float]:
+        """The mean of every page, from 0, black, to 255, white."""
+        images = [page.render(scale=0.3, grayscale=True).to_numpy() for page in self.document]
+        return [float(image.mean()) for image in images]
+
+
+def contrast_with_white(colour: Colour) -> float:
+    """The contrast of WCAG 2.1, from 1 to 21, of a colour as it shows on white paper."""
+    *channels, alpha = (value / 255 for value in colour)
+    seen = [1 - alpha * (1 - channel) for channel in channels]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in seen]
+    red, green, blue = linear
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return 1.05 / (luminance + 0.05)
+
+
+def lines_of(file: Path) -> list[list[str]]:
+    """The lines of every block of Python that a built page shows, squeezed."""
+    blocks = shown_python(file.read_text(encoding="utf-8"))
+    return [[squeezed(line) for line in code.splitlines() if line.strip()] for code in blocks]
+
+
+@pytest.mark.parametrize("source", PAGES)
+def test_paper_is_white_and_shows_the_same_from_either_palette(
+    source: str, visit: Callable[[str], Visit], path: Callable[[str], str]
+) -> None:
+    opened = visit(path(source))
+    light = Paper(opened)
+    opened.change(color_scheme="dark")
+    assert opened.page.evaluate("document.body.dataset.mdColorScheme") == "slate"
+    dark = Paper(opened)
+    for colour, words in dark.colours().items():
+        contrast = contrast_with_white(colour)
+        assert contrast >= 4.5, f"{source}: {contrast:.1f} of {words!r}, printed in {colour}"
+    assert dark.colours() == light.colours()
+    assert dark.pages() == light.pages()
+    assert min(Paper(opened, print_background=True).brightness()) > 200
+
+
+@pytest.mark.parametrize("source", PAGES)
+def test_paper_has_all_code_with_what_is_collapsed_and_no_button(
+    source: str, visit: Callable[[str], Visit], path: Callable[[str], str], site: Path
+) -> None:
+    opened = visit(path(source))
+    written = squeezed("".join(Paper(opened).pages()))
+    html = built(site, source).read_text(encoding="utf-8")
+    lost = [
+        line for lines in lines_of(built(site, source)) for line in lines if line not in written
+    ]
+    assert not lost, f"docs/{source}: not on paper: {lost}"
+    for summary in BeautifulSoup(html, "lxml").select("article summary"):
+        assert squeezed(summary.get_text()) in written
+    opened.page.emulate_media(media="print")
+    left = [node for node in opened.page.locator(BUTTONS).all() if node.is_visible()]
+    assert not left, [node.evaluate("node => node.outerHTML.slice(0, 99)") for node in left]
+
+
+def test_no_heading_ends_a_page_and_no_figure_is_cut(visit: Callable[[str], Visit]) -> None:
+    opened = visit("model/attention/")
+    headings = opened.page.locator("article :is(h2, h3)").evaluate_all(
+        "nodes => nodes.map(node => node.firstChild.textContent)"
+    )
+    figure = "".join(opened.page.locator("article figure svg text").all_text_contents())
+    for height in HEIGHTS:
+        pages = Paper(opened, width="210mm", height=height).pages()
+        for page, after in pairwise(pages):
+            last = page.strip().splitlines()[-1]
+            assert last.strip() not in headings, f"{height}: {last} stands above {after[:60]!r}"
+        assert any(squeezed(figure) in squeezed(page) for page in pages), f"{height}: figure"
+
+
+def test_a_box_longer_than_the_rest_of_a_page_goes_on_on_the_next(
+    visit: Callable[[str], Visit], site: Path
+) -> None:
+    longest = max(lines_of(built(site, "model/attention.md")), key=len)
+    pages = [squeezed(page) for page in Paper(visit("model/attention/"), format="A6").pages()]
+    first = next(n for n, page in enumerate(pages) if longest[0] in page)
+    last = next(n for n, page in enumerate(pages) if longest[-1] in page)
+    assert last > first
+    assert not pages[first].startswith(longest[0]), "the box begins on a page of its own"

@@ -1,0 +1,97 @@
+"""A page opened in a browser and left alone until it stands still."""
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
+# Reading the layout is what makes a browser ask for a font, so fonts are waited for after it; and
+# what arrives may move the page, so it is looked at again until two frames in a row are alike.
+STILL = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const look = () => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    const boxes = [...document.querySelectorAll("article *")].map(node => node.clientWidth);
+    const drawn = document.getElementsByTagName("*").length;
+    return JSON.stringify([innerWidth, scrollWidth, scrollHeight, drawn, boxes]);
+  };
+  let alike = 0, before = look();
+  while (alike < 2) {
+    await document.fonts.ready;
+    await Promise.all([...document.images].filter(image => image.loading !== "lazy")
+      .map(image => image.decode().catch(() => null)));
+    await frame();
+    await frame();
+    const now = look();
+    alike = now === before && document.fonts.status === "loaded" ? alike + 1 : 0;
+    before = now;
+  }
+}"""
+
+
+def find_chromium() -> str:
+    """The path of Chromium; without one the test is skipped, but under CI it fails."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        message = "no Chromium found: install it (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    return found
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing is on its way to a page, its fonts are there, and its layout is final."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate(STILL)
+
+
+def show(page: Page, url: str) -> None:
+    """Lead a page to an address and wait until it stands still."""
+    page.goto(url)
+    settle(page)
+
+
+class Visit:
+    """A page opened in a context of its own, with what it asked for and complained of."""
+
+    def __init__(self, browser: Browser, url: str, viewport: dict[str, int] = PHONE) -> None:
+        self.context = browser.new_context(
+            color_scheme="light", viewport=viewport, reduced_motion="reduce"
+        )
+        self.page: Page = self.context.new_page()
+        self.requested: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requested.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text)
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+        show(self.page, url)
+
+    def change(self, *, viewport: dict[str, int] | None = None, **media: str) -> None:
+        """Turn the page to another window or medium, and wait until it has followed."""
+        if media:
+            self.page.emulate_media(**media)
+        if viewport:
+            self.page.set_viewport_size(viewport)
+            self.page.wait_for_function("width => innerWidth === width", arg=viewport["width"])
+        settle(self.page)
