@@ -20,24 +20,6 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         log.warning("docs/%s:1: the page has no description in its front matter", page.file.src_uri)
 
 
-def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Finish a page's HTML."""
-    return named_search(output)
-
-
-def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
-    """Finish the HTML of a page that has no source, such as 404.html."""
-    return named_search(output) if template_name.endswith(".html") else output
-
-
-def named_search(output: str) -> str:
-    """Give the search dialog the name that Material leaves out."""
-    unnamed = 'data-md-component="search" role="dialog"'
-    if output.count(unnamed) != 1:
-        raise BuildError(f"Material's search dialog no longer holds {unnamed}: look again")
-    return output.replace(unnamed, f'{unnamed} aria-label="Search"')
-
-
 def on_serve(server: LiveReloadServer, config: MkDocsConfig, builder: Callable) -> None:
     """Go on serving the last good pages while a page is broken; MkDocs would let readers wait."""
     rebuild = server.builder
