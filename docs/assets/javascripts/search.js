@@ -12,6 +12,7 @@
   const fromDisk = location.protocol === "file:";
   const smallWords = new Set(texts.smallWords.split(" "));
   const SHOWN = 10;
+  const PAGES = 40; // about as many as there are; it sets how much a rare word counts
   const HAN = /\p{Script=Han}/u;
 
   // Loading
@@ -32,7 +33,8 @@
       baseUrl: "/",
       ranking: { metaWeights: { title: 5, keywords: 15 } },
     });
-    return { engine, count: (await engine.search(null)).results.length };
+    await engine.init();
+    return engine;
   }
 
   /** From disk a browser lets a page fetch nothing; there, one script holds program and index. */
@@ -66,11 +68,11 @@
 
   /** Pages by the terms that they hold: a rare one counts more, and so does holding all. */
   async function find(query) {
-    const { engine, count } = await load();
+    const engine = await load();
     const pages = new Map();
     for (const [term, weight] of termsOf(query)) {
       const { results } = await engine.search(term);
-      const rarity = weight * Math.log(1 + count / results.length);
+      const rarity = weight * Math.log(1 + PAGES / results.length);
       for (const result of results) {
         const page = pages.get(result.id) ?? { score: 0, held: 0 };
         page.score += (rarity * result.score) / results[0].score;
