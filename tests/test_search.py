@@ -148,16 +148,16 @@ def test_arrows_walk_the_results_and_enter_opens_one(page: Page, address: str) -
 
 def test_a_result_shows_its_page_section_and_excerpt(page: Page) -> None:
     page.keyboard.press("/")
-    assert "#" in search(page, "Kronecker delta")[0]
+    assert "#" in search(page, "Kronecker")[0]
     first = page.locator(RESULTS).first
     assert first.locator("strong").inner_text() == "Softmax and its gradient"
     assert first.locator("span").inner_text()
-    assert "kronecker" in first.locator("mark").first.inner_text().lower()
+    assert "Kronecker" in " ".join(first.locator("mark").all_inner_texts())
 
 
 def test_nothing_found_and_nothing_asked_are_said(page: Page) -> None:
     page.keyboard.press("/")
-    assert search(page, "zyzzyva") == []
+    assert search(page, "鬱") == []
     expect(page.locator(".search [role=status]")).to_contain_text("Nothing")
     page.fill("#search-query", "")
     expect(page.locator(".search [role=status]")).to_be_empty()
@@ -287,7 +287,7 @@ def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
     page.on("requestfailed", lambda request: complaints.append(request.url))
     visit(page, (unpacked / "index.html").as_uri())
     page.click(".md-tabs__link[href*='model/']")
-    page.wait_for_url("file://*/model/overview/index.html")
+    page.wait_for_url("file://**/model/overview/index.html")
     page.keyboard.press("/")
     urls = search(page, "why sqrt dk")
     assert "/derivations/scale/index.html" in urls[0]
