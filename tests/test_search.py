@@ -10,13 +10,17 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from lxml import html
+from mkdocs.exceptions import BuildError
 from playwright.sync_api import Browser, Page, expect
 
+from docs.hooks import search as hook
 from tests.conftest import ROOT, QuietHandler
 
 QUERIES = [
@@ -79,6 +83,56 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield page
     context.close()
     assert not complaints
+
+
+def indexed(body: str, words: tuple[str, ...] = (), language: str = "en") -> str:
+    article = html.fragment_fromstring(f"<article>{body}</article>")
+    return hook.document(article, list(words), language)
+
+
+def test_a_formula_in_a_line_is_one_word_of_latex_and_a_displayed_one_is_left_out() -> None:
+    formula = '<math data-latex="{}"><mi>x</mi></math>'
+    line = f'<span class="arithmatex">{formula.format(chr(92) + "alpha x + y")}.</span>'
+    block = f'<div class="arithmatex">{formula.format("a = b")}</div>'
+    made = indexed(f"<p>By {line} it is.</p>{block}")
+    assert r"By <span>$\alpha{}x+y$.</span> it is." in made
+    assert "a=b" not in made
+    assert hook.in_line("d_k") == "d_k"
+
+
+def test_code_and_closed_boxes_are_left_out_but_what_the_notes_say_is_kept() -> None:
+    made = indexed(
+        "<pre>code</pre><details><p>box</p></details> kept"
+        '<div class="admonition notes"><pre>掩码 words</pre></div>'
+        '<h2>Title<a class="headerlink">#</a></h2>'
+    )
+    assert "code" not in made
+    assert "box" not in made
+    assert "#" not in made
+    assert "kept" in made
+    assert "掩 码 words" in html.fromstring(made).text_content()
+    assert "掩码" in indexed("<p>掩码</p>", language="zh")  # Pagefind parts Chinese pages itself
+
+
+def test_a_glossary_row_gives_its_terms_to_the_page_that_it_links() -> None:
+    hook.on_pre_build(None)
+    link = "<a href='../../model/masks/#a'>Masks</a>"
+    row = f"<tr><td>mask</td><td>掩码</td><td>what</td><td>{link}</td></tr>"
+    hook.add_terms(html.fragment_fromstring(f"<table>{row}</table>"), "reference/glossary/")
+    assert dict(hook.keywords) == {"model/masks/": ["mask", "掩码"]}
+    made = indexed("<p>text</p>", ("mask", "掩码"))
+    assert 'data-words="mask; 掩码"' in made
+    assert "掩码" not in html.fromstring(made).text_content()
+    hook.on_pre_build(None)
+
+
+@pytest.mark.parametrize("keywords", ["one, two", [1, 2]])
+def test_keywords_that_are_no_list_of_texts_stop_the_build(keywords: object) -> None:
+    page = SimpleNamespace(
+        url="x/", file=SimpleNamespace(src_uri="x.md"), meta={"keywords": keywords}
+    )
+    with pytest.raises(BuildError, match=r"docs/x\.md:1: keywords is a list of texts"):
+        hook.on_post_page("<html><body><article></article></body></html>", page, None)
 
 
 def test_what_readers_type_leads_to_the_page_that_answers(page: Page, address: str) -> None:

@@ -88,7 +88,7 @@ def document(article: html.HtmlElement, words: list[str], language: str) -> str:
         math = formula.find("math")
         formula.text = in_line(math.get("data-latex")) + (math.tail or "")
         formula.remove(math)
-        formula.set("class", "")
+        formula.attrib.pop("class")
     for node in article.xpath(LEFT_OUT):
         node.drop_tree()
     if not language.startswith("zh"):
