@@ -82,7 +82,16 @@
       }
     }
     const found = [...pages.values()].sort((a, b) => b.score * b.held - a.score * a.held);
-    return Promise.all(found.slice(0, SHOWN).map(({ result }) => result.data()));
+    const read = await Promise.all(found.slice(0, SHOWN).map(({ result }) => result.data()));
+    return read.filter((page) => resembles(page, query));
+  }
+
+  /** For a word that no page holds, Pagefind takes its first letter or two: that finds nothing. */
+  function resembles({ content, meta }, query) {
+    const letters = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}\s]/gu, "");
+    const text = letters(`${meta.title} ${meta.keywords ?? ""} ${content}`);
+    const words = letters(query).split(/\s+/).filter((word) => word && !smallWords.has(word));
+    return !words.length || words.some((word) => HAN.test(word) || text.includes(word.slice(0, 3)));
   }
 
   // Showing
