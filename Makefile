@@ -6,7 +6,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test bench generated lint format fonts pins clean environment
+.PHONY: help serve build offline test bench generated lint format fonts pins clean environment
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ serve: environment ## build the site, show it at http://127.0.0.1:8000/ (or PORT
 
 build: environment ## build the site into site/; a warning fails the build
 	$(BIN)/python -m mkdocs build --strict
+
+offline: build ## build the site, and with it a zip that works from disk
+	@echo "site/executable-transformer.zip: unpack it anywhere and open its index.html"
 
 test: lint ## run every check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder

@@ -4,15 +4,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
 
+from tests.site.accessibility import CONTRAST, all_but_contrast, contrast, everything
 from tests.site.built import LABS, SOURCES, path_of
 from tests.site.visit import DESK, OPEN_ALL, PHONE, settle
 
-# WCAG 2.1 AA, and the one rule beyond it that Material's search was found to break.
-LEVEL_AA = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-CONTRAST = "color-contrast"
 # What sticks out on a phone: too wide, and in no box that scrolls or cuts.
 TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(node => {
   if (node.getBoundingClientRect().right <= innerWidth + 1) return false;
@@ -61,30 +57,6 @@ def weight(requested: list[str], address: str, site: Path) -> int:
         data = (file / "index.html" if file.is_dir() else file).read_bytes()
         total += len(data if file.suffix in COMPRESSED_ALREADY else gzip.compress(data, 6))
     return total
-
-
-def violations(page: Page, rules: dict[str, object]) -> list[str]:
-    """What axe finds, with all that is collapsed opened."""
-    page.evaluate(OPEN_ALL)
-    settle(page)
-    # What passes is not listed, which takes half the time.
-    options = {"resultTypes": ["violations"], **rules}
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{v['id']}: {node['html'][:160]}" for v in found for node in v["nodes"]]
-
-
-def all_but_contrast(page: Page) -> list[str]:
-    rules = {"aria-dialog-name": {"enabled": True}, CONTRAST: {"enabled": False}}
-    return violations(page, {"runOnly": LEVEL_AA, "rules": rules})
-
-
-def everything(page: Page) -> list[str]:
-    rules = {"aria-dialog-name": {"enabled": True}}
-    return violations(page, {"runOnly": LEVEL_AA, "rules": rules})
-
-
-def contrast(page: Page) -> list[str]:
-    return violations(page, {"runOnly": {"type": "rule", "values": [CONTRAST]}})
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -138,16 +110,6 @@ def test_a_pale_piece_is_noticed_where_each_look_is_kept_once(piece, scheme, vis
     assert opened.page.evaluate(KEEP_ONE_OF_EACH_LOOK) < 300
     opened.change(color_scheme=scheme)
     assert any(line.startswith(CONTRAST) for line in contrast(opened.page))
-
-
-def test_search_finds_a_page_and_loads_its_index_only_then(visit) -> None:
-    opened = visit("")
-    opened.change(viewport=DESK)
-    assert not [url for url in opened.requested if "search_index" in url or "worker" in url]
-    opened.page.click(".md-search__input")
-    opened.page.fill(".md-search__input", "Kronecker")
-    opened.page.wait_for_selector(".md-search-result__item a[href*='derivations/softmax/']")
-    assert [url for url in opened.requested if "search_index" in url]
 
 
 def test_the_palette_can_be_chosen_and_is_kept(visit) -> None:

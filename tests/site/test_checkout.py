@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import small_site
+from tests.runner import small_site
 from tests.runner.small_site import ROOT
 
 MKDOCS = Path(sys.executable).with_name("mkdocs")
