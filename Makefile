@@ -5,7 +5,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test bench lint format fonts clean
+.PHONY: help serve build test record bench lint format fonts clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +16,11 @@ serve: .venv/ready ## build the site, show it at http://127.0.0.1:8000/, rebuild
 build: .venv/ready ## build the site into site/; a warning fails the build
 	$(BIN)/python -m mkdocs build --strict
 
-test: lint ## run every check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+test: lint ## run every check; RECORD=FILE writes which page's program ran when, and how long
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(if $(RECORD),--record=$(RECORD))
+
+record: .venv/ready ## run every page's program and write the record that the pages show
+	$(BIN)/python -m pytest docs --record docs/assets/data/record.json
 
 bench: .venv/ready ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
 	$(BIN)/python -m benchmarks.speed

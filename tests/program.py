@@ -70,7 +70,8 @@ class Program:
         for drawing in self.drawn[index]:
             drawings.check_drawing(drawing, block, self.root)
         if block is self.blocks[-1]:
-            drawings.check_all_drawn(sum(self.drawn, []), block.page, self.root)
+            drawn = [drawing for saved in self.drawn for drawing in saved]
+            drawings.check_all_drawn(drawn, block.page, self.root)
 
     def execute(self, block: Block) -> None:
         """Run the next block and keep what it prints."""
