@@ -7,6 +7,8 @@ from `\tag`, and a drawing stands alone, in the light palette. The code is left 
 
 import base64
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,3 +194,19 @@ def standalone(drawing: str) -> str:
         lambda found: variables[found[1]],
         f"{opening}<style>{style}</style>{marker}{rest}".strip(),
     )
+
+
+def collect(site: Path, target: Path) -> None:
+    """Copy the notebooks of a built site to where "Open in Colab" looks for them.
+
+    The site has `model/attention/attention.ipynb`, and the link leads to `model/attention.ipynb`.
+    """
+    for notebook in site.rglob("*.ipynb"):
+        folder = notebook.parent.relative_to(site)
+        copy = target / (folder.parent if folder.name == notebook.stem else folder) / notebook.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(notebook, copy)
+
+
+if __name__ == "__main__":
+    collect(*map(Path, sys.argv[1:]))

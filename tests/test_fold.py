@@ -82,7 +82,7 @@ def test_the_tags_are_closed_and_reopened() -> None:
     [
         'def short() -> int:\n    """One sentence, and no more."""\n    return 1\n',
         "def bare(n: int) -> int:\n    if n < 0:\n        raise ValueError(n)\n    return n\n",
-        'def check(n: int) -> None:\n    """Refuse."""\n    if n < 0:\n        raise ValueError(n)\n',
+        'def check(n: int) -> None:\n    """No."""\n    if n < 0:\n        raise ValueError(n)\n',
         "%pip install torch\n",
         'text = """first\n\nsecond"""\n',
     ],

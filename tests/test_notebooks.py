@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 
-from docs.notebook import Context, of_page, standalone
+from docs.notebook import Context, collect, of_page, standalone
 from docs.program import requirements
 from tests.pages import read_blocks, site_config, trimmed
 from tests.test_site import DOCS, PROGRAMS, ROOT, built
@@ -66,15 +66,15 @@ def test_the_text_holds_nothing_that_only_this_site_understands(page: str, site:
 def test_an_equation_has_the_number_that_the_page_gives_it(page: str, site: Path) -> None:
     soup = BeautifulSoup(built(site, page).read_text(encoding="utf-8"), "lxml")
     shown = [
-        re.sub(r"\D", "", node.get_text())
-        for node in soup.select("math[display=block] mtd.menv-eqn-num, math .tml-eqn")
+        node.get_text().strip("()")
+        for node in soup.select("math mtext")
+        if re.fullmatch(r"\(\d+\)", node.get_text())
     ]
     cells = [cell.source for cell in notebook_of(page, site).cells if cell.cell_type == "markdown"]
     written = re.findall(r"\\tag\{(\d+)\}", "\n".join(cells))
-    assert written == [str(number) for number in range(1, len(written) + 1)]
-    links = {link.get_text().strip("()") for link in soup.select("a[href^='#eq']")}
-    assert links <= set(written), f"docs/{page}: {links - set(written)}"
-    assert not shown or shown == written
+    assert written == shown
+    references = {link.get_text().strip("()") for link in soup.select("a[href^='#eq']")}
+    assert references <= set(written)
 
 
 @pytest.mark.parametrize("page", EXECUTED)
@@ -129,3 +129,16 @@ def test_a_drawing_stands_alone() -> None:
     assert "var(--" not in alone
     assert 'id="arrowhead"' in alone
     assert BeautifulSoup(alone, "lxml-xml").find("svg").get("viewBox")
+
+
+def test_a_notebook_is_collected_where_the_link_leads(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for name in ("index.ipynb", "model/attention/attention.ipynb"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text("{}", encoding="utf-8")
+    collect(site, tmp_path / "notebooks")
+    found = sorted((tmp_path / "notebooks").rglob("*.ipynb"))
+    assert [path.relative_to(tmp_path / "notebooks").as_posix() for path in found] == [
+        "index.ipynb",
+        "model/attention.ipynb",
+    ]
