@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ElementHandle, Page
 
 from docs.program import program_text
 from tests.pages import read_blocks
@@ -37,19 +37,19 @@ def reader(browser: Browser, address: str) -> Iterator[Page]:
     context.close()
 
 
-def clipboard(page: Page) -> str:
+def copied_by(page: Page, button: ElementHandle) -> str:
+    """What a button puts on the clipboard, which the browser may take a moment for."""
+    page.evaluate("navigator.clipboard.writeText('')")
+    button.click()
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text !== '')")
     return page.evaluate("navigator.clipboard.readText()")
 
 
 def pressed(page: Page) -> str:
     """What the visible copy buttons give, pressed one after another and put together."""
-    copied = []
-    for index in range(page.evaluate(TOP_TO_BOTTOM)):
-        page.evaluate("navigator.clipboard.writeText('')")
-        page.evaluate_handle(f"window.buttons[{index}]").as_element().click()
-        page.wait_for_function("navigator.clipboard.readText().then((text) => text !== '')")
-        copied.append(clipboard(page))
-    return "\n\n".join(copied) + "\n"
+    count = page.evaluate(TOP_TO_BOTTOM)
+    buttons = [page.evaluate_handle(f"buttons[{index}]").as_element() for index in range(count)]
+    return "\n\n".join(copied_by(page, button) for button in buttons) + "\n"
 
 
 def run(program: str, folder: Path) -> str:
@@ -77,9 +77,8 @@ def test_a_page_copied_as_it_looks_is_its_program(
     reader.goto(f"{address}{path_of(source, site)}", wait_until="networkidle")
     assert pressed(reader) == program
     if source != "index.md":
-        reader.evaluate("navigator.clipboard.writeText('')")
-        reader.click(".program button")
-        assert clipboard(reader) + "\n" == program, "one press gives something else"
+        copied = copied_by(reader, reader.query_selector(".program button"))
+        assert copied + "\n" == program, "one press gives something else"
     # Opened, a box shows its blocks' own buttons, and hides the one that stood for them.
     reader.evaluate("document.querySelectorAll('details').forEach((box) => (box.open = true))")
     assert reader.evaluate(TOP_TO_BOTTOM) == len(blocks)
