@@ -107,7 +107,7 @@ def head_of(run: Run | None, blocks: list[str]) -> str:
     page = SimpleNamespace(
         meta={"program": blocks, "head": head}, file=SimpleNamespace(src_uri="model/page.md")
     )
-    extra = site_config(ROOT).extra | {"notebooks": "https://host.invalid/notebooks/"}
+    extra = {**site_config(ROOT).extra} | {"notebooks": "https://host.invalid/notebooks/"}
     template = environment.from_string(
         '{% import "partials/head.html" as head with context %}{{ head.program(page) }}'
     )
