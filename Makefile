@@ -6,7 +6,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build offline test bench generated lint format fonts pins clean environment
+.PHONY: help serve build offline test record bench generated lint format fonts pins clean environment
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ build: environment ## build the site into site/; a warning fails the build
 offline: build ## build the site, and with it a zip that works from disk
 	@echo "site/executable-transformer.zip: unpack it anywhere and open its index.html"
 
-test: lint ## run every check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+test: lint ## run every check; RECORD=FILE writes which page's program ran when, and how long
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(if $(RECORD),--record=$(RECORD))
+
+record: environment ## run every page's program and write the record that the pages show
+	$(BIN)/python -m pytest docs --record docs/assets/data/record.json
 
 bench: environment ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
 	$(BIN)/python -m benchmarks.speed

@@ -8,13 +8,16 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.runner import record
 from tests.runner.pages import Block, PageError, location, read_blocks
 from tests.runner.program import Program
 
 pytest_plugins = ["pytester"]
+pytest_addoption = record.add_option
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    record.configure(config)
     torch.set_num_threads(1)  # tensors are small here: a second thread costs more than it gives
     settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
     settings.load_profile("repeatable")
@@ -74,7 +77,11 @@ class BlockItem(pytest.Item):
         self.add_marker(pytest.mark.xdist_group(str(self.path)))  # a page stays in one process
 
     def runtest(self) -> None:
-        self.parent.program.run(self.index)
+        program = self.parent.program
+        program.run(self.index)
+        if self.index == len(program.blocks) - 1:
+            page = self.path.relative_to(self.config.rootpath / "docs").as_posix()
+            self.user_properties.append(record.run_of(page, program.blocks, program.seconds))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
         if isinstance(excinfo.value, PageError):

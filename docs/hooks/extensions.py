@@ -6,6 +6,7 @@ when MkDocs is started as `python -m mkdocs` and from beside it. So mkdocs.yml n
 same reason a path of an include counts from the folder of mkdocs.yml.
 """
 
+import importlib.machinery
 import importlib.util
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# What extensions and hooks share is `docs.palette` and the like: here is where to find it.
+if "docs" not in sys.modules:
+    package = importlib.machinery.ModuleSpec("docs", None, is_package=True)
+    package.submodule_search_locations = [str(ROOT / "docs")]
+    sys.modules["docs"] = importlib.util.module_from_spec(package)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

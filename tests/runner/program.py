@@ -6,6 +6,7 @@ import io
 import os
 import random
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 
+from tests.runner import drawings
 from tests.runner.pages import Block, PageError, location, place
 
 
@@ -28,6 +30,8 @@ class Program:
     blocks: list[Block]
     namespace: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
     outputs: list[str] = field(default_factory=list)
+    drawn: list[list[Path]] = field(default_factory=list)  # the drawings that each block saved
+    seconds: float = 0.0  # of the processor, up to here
     failed: Block | None = None
     directory: tempfile.TemporaryDirectory = field(default_factory=tempfile.TemporaryDirectory)
 
@@ -37,15 +41,18 @@ class Program:
         torch.set_grad_enabled(True)
         torch.seed()  # a page that forgets to set a seed prints something else every time
         random.seed()
+        self.style = contextlib.ExitStack()
+        self.style.enter_context(drawings.drawing_style(self.blocks))
 
     def close(self) -> None:
+        self.style.close()
         self.directory.cleanup()
 
     def run(self, index: int) -> None:
         """Run the block at `index`, after those above it that have not run yet.
 
         Raises:
-            PageError: If a block raises, or its output is not what the page shows.
+            PageError: If a block raises, or if what it prints or draws is not what the page shows.
         """
         block = self.blocks[index]
         here = location(block.page, block.number, self.root)
@@ -60,11 +67,17 @@ class Program:
         if shown is not None and output != shown:
             both = f"-- the page shows\n{shown}-- the block prints\n{output}"
             raise PageError(f"{here}: the output is not the one shown.\n{both}")
+        for drawing in self.drawn[index]:
+            drawings.check_drawing(drawing, block, self.root)
+        if block is self.blocks[-1]:
+            drawn = [drawing for saved in self.drawn for drawing in saved]
+            drawings.check_all_drawn(drawn, block.page, self.root)
 
     def execute(self, block: Block) -> None:
         """Run the next block and keep what it prints."""
         stdout = io.StringIO()
         self.failed = block
+        before, begun = self.files(), time.process_time()
         with contextlib.chdir(self.directory.name), warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
@@ -76,7 +89,14 @@ class Program:
             except BaseException as error:  # also SystemExit, and what pytest.skip() raises
                 raise PageError(describe(error, block, self.root)) from None
         self.failed = None
+        self.seconds += time.process_time() - begun
         self.outputs.append(stdout.getvalue())
+        self.drawn.append([path for path, when in self.files().items() if before.get(path) != when])
+
+    def files(self) -> dict[Path, int]:
+        """The drawings saved so far, and when."""
+        saved = sorted(Path(self.directory.name).glob("*.svg"))
+        return {path: path.stat().st_mtime_ns for path in saved}
 
 
 def describe(error: BaseException, block: Block, root: Path) -> str:

@@ -11,6 +11,13 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 LABS = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.glob("lab/*.py"))
 SOURCES = [*PAGES, *LABS]
+WITHOUT_A_BLOCK = [
+    "notes.md",
+    "reference/bibliography.md",
+    "reference/glossary.md",
+    "reference/notation.md",
+]
+PROGRAMS = [page for page in PAGES if page not in WITHOUT_A_BLOCK]
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:

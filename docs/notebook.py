@@ -1,0 +1,212 @@
+r"""A page or a lab of this site as a notebook: text with formulas, code, output and drawings.
+
+The Markdown of a notebook knows neither this site's boxes and ids nor its style sheet. So boxes
+become paragraphs with a bold title, ids go away, links become absolute, an equation gets its number
+from `\tag`, and a drawing stands alone, in the light palette. The code is left as it is.
+"""
+
+import base64
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from docs.program import requirements
+
+DOCS = Path(__file__).parent
+OUTPUT_MARK = "<!--pytest-codeblocks:expected-output-->"
+INCLUDE = re.compile(r'--8<-- "(?P<path>[^"]+)"')
+FENCE = re.compile(r"(?P<marker>`{3,})(?P<info>.*)")
+BOX = re.compile(r"/// (?P<name>[a-z]+)(?: \| (?P<title>.*))?")
+OPTION = re.compile(r"    [a-z]+: ")  # of a box, in the lines under its opening
+WRAPPER = re.compile(r"</?(div|figure)[^>]*>")
+CAPTION = re.compile(r"</?figcaption>")
+HEADING = re.compile(r"^(#{1,6} .*?)[ ]*\{ #[^}]*\}$", re.MULTILINE)
+ATTRIBUTES = re.compile(r"(?<=[)*`])\{ [.#][^}]*\}")
+EQUATION = re.compile(r"\\begin\{equation\}(.*?)\\end\{equation\}", re.DOTALL)
+LABEL = re.compile(r"\\label\{([^}]*)\}\s*")
+REFERENCE = re.compile(r"\$\\(?:eq)?ref\{([^}]*)\}\$")
+LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?<=\]\()(?P<target>[^)\s]+)", re.DOTALL)
+MARKER = re.compile(r'<marker id="arrowhead".*?</marker>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a notebook has to know of the site that it comes from."""
+
+    title: str  # of the page
+    url: str  # of the page
+    words: dict[str, str]  # `extra.words` of mkdocs.yml
+    boxes: dict[str, str]  # the titles of boxes that a page gives none
+    absolute: Callable[[str], str]  # the address that a link of the page leads to
+    expand: Callable[[str], str]  # a text with its includes in their place
+
+
+def of_page(markdown: str, context: Context) -> NotebookNode:
+    """The notebook of a page."""
+    return finished(page_cells(markdown, context), context)
+
+
+def finished(cells: list[NotebookNode], context: Context) -> NotebookNode:
+    """The notebook of some cells: with a way back to the page, and what the code needs installed.
+
+    For labs too, whose cells exist already and hold the outputs of their run.
+    """
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    labels = [LABEL.search(equation[1]) for equation in EQUATION.finditer(text)]
+    numbers = {label[1]: number for number, label in enumerate(labels, 1) if label}
+    counter = iter(range(1, len(labels) + 1))
+    origin = context.words["notebook_of"].format(title=context.title, url=context.url)
+    whole = [new_markdown_cell(f"# {context.title}\n\n*{origin}*")]
+    needs = requirements(re.sub(r"^%.*$", "", code, flags=re.MULTILINE))
+    if needs:
+        whole.append(new_code_cell(f"%pip install --quiet {' '.join(needs)}"))
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            source = re.sub(r"\A\s*# .*", "", cell.source)  # the title, which stands above
+            source = plain(source, numbers, counter, context.absolute)
+            if source:
+                whole.append(new_markdown_cell(source))
+        else:
+            whole.append(cell)
+    for index, cell in enumerate(whole):
+        cell["id"] = f"cell-{index}"  # nbformat draws a new one each time
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    return new_notebook(cells=whole, metadata=metadata)
+
+
+def page_cells(markdown: str, context: Context) -> list[NotebookNode]:
+    """The cells of a page, in its order; the Markdown is still the site's."""
+    cells: list[NotebookNode] = []
+    text: list[str] = []
+    quoted = False  # within a box that quotes the notes
+    lines = iter(markdown.split("\n"))
+
+    def end_text() -> None:
+        if any(line.strip() for line in text):
+            cells.append(new_markdown_cell("\n".join(text).strip()))
+        text.clear()
+
+    for line in lines:
+        fence, box, include = (rule.match(line) for rule in (FENCE, BOX, INCLUDE))
+        if fence:
+            body = fenced(lines, fence["marker"])
+            if fence["info"] == "python":
+                end_text()
+                cells.append(new_code_cell(context.expand("\n".join(body)).strip("\n").rstrip()))
+            elif text and text[-1] == OUTPUT_MARK:
+                text.pop()
+                output = new_output("stream", name="stdout", text="\n".join([*body, ""]))
+                cells[-1].outputs.append(output)
+            else:
+                block = [f"{fence['marker']}text", *body, fence["marker"]]
+                text += [f"> {part}" for part in block] if quoted else block
+        elif box and box["name"] == "drawing":
+            drawing = (DOCS / "assets" / "drawings" / f"{box['title']}.svg").read_text("utf-8")
+            data = {"image/svg+xml": standalone(drawing)}
+            code = next(cell for cell in reversed(cells) if cell.cell_type == "code")
+            code.outputs.append(new_output("display_data", data=data))
+        elif box:
+            quoted = box["name"] == "notes"
+            title = box["title"] or context.boxes.get(box["name"], box["name"].capitalize())
+            text += [f"> **{title}**", ">"] if quoted else [f"**{title}**", ""]
+        elif line == "///":
+            quoted = False
+            text.append("")
+        elif include and include["path"].endswith(".svg"):
+            drawing = (DOCS.parent / include["path"]).read_text(encoding="utf-8")
+            text += [image(drawing), ""]
+        elif include:
+            text += [context.words["interactive"].format(url=context.url), ""]
+        elif not WRAPPER.fullmatch(line.strip()) and not OPTION.match(line):
+            if HEADING.match(line):
+                end_text()
+            kept = CAPTION.sub("*", line) if "<figcaption>" in line else line
+            text.append(f"> {kept}" if quoted else kept)
+    end_text()
+    return cells
+
+
+def fenced(lines: Iterator[str], marker: str) -> list[str]:
+    """The lines of a fence, up to the one that closes it."""
+    body = []
+    for line in lines:
+        if line.strip() == marker:
+            break
+        body.append(line)
+    return body
+
+
+def plain(
+    markdown: str, numbers: dict[str, int], counter: Iterator[int], absolute: Callable[[str], str]
+) -> str:
+    """Markdown without what only this site understands."""
+
+    def equation(found: re.Match[str]) -> str:
+        return f"{LABEL.sub('', found[1]).strip()}\n\\tag{{{next(counter)}}}"
+
+    def link(found: re.Match[str]) -> str:
+        return found["code"] or absolute(found["target"])
+
+    text = EQUATION.sub(equation, markdown)
+    text = REFERENCE.sub(lambda found: f"({numbers[found[1]]})", text)
+    text = LINK.sub(link, ATTRIBUTES.sub("", HEADING.sub(r"\1", text)))
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def image(drawing: str) -> str:
+    """A drawing as an image within Markdown, with its title and description in words."""
+    words = re.findall(r"<(?:title|desc)[^>]*>(.*?)</(?:title|desc)>", drawing, re.DOTALL)
+    data = base64.b64encode(standalone(drawing).encode()).decode()
+    alt = ". ".join(word.rstrip(".") for word in words).replace('"', "&quot;")
+    return f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
+
+
+def standalone(drawing: str) -> str:
+    """A drawing with the part of the style sheet that it needs, in the light palette."""
+    css = (DOCS / "assets" / "stylesheets" / "site.css").read_text(encoding="utf-8")
+    light = re.search(r"^\[data-md-color-scheme\] \{(.*?)\}", css, re.DOTALL | re.MULTILINE)[1]
+    general = re.search(r":root \{(.*?)\}", css, re.DOTALL)[1]
+    variables = dict(re.findall(r"--([\w-]+):\s*([^;]+);", general + light))
+    rules = re.findall(r"^\.(?:diagram|plot svg)[^{}]*\{[^{}]*\}", css, re.MULTILINE)
+    style = "".join(rule.replace(".plot svg", "svg") for rule in rules if "marker-end" not in rule)
+    marker = ""
+    if 'class="arrow"' in drawing:
+        style += "".join(rule for rule in rules if "marker-end" in rule)
+        template = (DOCS / "overrides" / "main.html").read_text(encoding="utf-8")
+        marker = f"<defs>{MARKER.search(template)[0]}</defs>"
+    paper, ink = variables["paper"], variables["ink"]
+    style += f"svg{{min-width:0;max-width:none;width:100%;color:{ink};background:{paper}}}"
+    opening, rest = re.match(r"\s*(<svg[^>]*>)(.*)", drawing, re.DOTALL).groups()
+    if "xmlns=" not in opening:
+        opening = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return re.sub(
+        r"var\(--([\w-]+)\)",
+        lambda found: variables[found[1]],
+        f"{opening}<style>{style}</style>{marker}{rest}".strip(),
+    )
+
+
+def collect(site: Path, target: Path) -> None:
+    """Copy the notebooks of a built site to where "Open in Colab" looks for them.
+
+    The site has `model/attention/attention.ipynb`, and the link leads to `model/attention.ipynb`.
+    """
+    for notebook in site.rglob("*.ipynb"):
+        folder = notebook.parent.relative_to(site)
+        copy = target / (folder.parent if folder.name == notebook.stem else folder) / notebook.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(notebook, copy)
+
+
+if __name__ == "__main__":
+    collect(*map(Path, sys.argv[1:]))

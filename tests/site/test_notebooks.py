@@ -1,0 +1,145 @@
+"""The notebooks: the same program as the page, in a Markdown that notebooks understand."""
+
+import re
+from pathlib import Path
+from urllib.parse import urldefrag
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbclient import NotebookClient
+
+from docs.notebook import Context, collect, of_page, standalone
+from docs.program import requirements
+from tests import ROOT
+from tests.runner.pages import read_blocks, site_config, trimmed
+from tests.site.built import DOCS, PROGRAMS, built
+
+FORMATTED = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+LEFT_OVER = [r"\{ ?#", r"^/// ?", r"--8<--", r"\\label\{", r"\\eqref", r"\{equation\}", r"<figc"]
+# Short programs, of different kinds: a drawing, errors that are caught, many blocks.
+EXECUTED = ["model/attention.md", "pytorch/shapes.md"]
+
+
+def notebook_of(page: str, site: Path) -> nbformat.NotebookNode:
+    notebook = nbformat.read(built(site, page).parent / f"{Path(page).stem}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_cells_are_the_pages_blocks_with_their_output(page: str, site: Path) -> None:
+    blocks = read_blocks(DOCS / page, ROOT)
+    install, *cells = [cell for cell in notebook_of(page, site).cells if cell.cell_type == "code"]
+    assert [cell.source for cell in cells] == [trimmed(block.code) for block in blocks]
+    printed = [
+        "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        for cell in cells
+    ]
+    assert printed == [block.expected_output or "" for block in blocks]
+    needs = requirements("\n\n".join(block.code for block in blocks))
+    assert install.source == f"%pip install --quiet {' '.join(needs)}"
+    drawings = (DOCS / page).read_text(encoding="utf-8").count("\n/// drawing | ")
+    kinds = [output.output_type for cell in cells for output in cell.outputs]
+    assert kinds.count("display_data") == drawings
+
+
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_text_holds_nothing_that_only_this_site_understands(page: str, site: Path) -> None:
+    cells = [cell.source for cell in notebook_of(page, site).cells if cell.cell_type == "markdown"]
+    text = FORMATTED.sub("", "\n\n".join(cells))
+    found = [match for rule in LEFT_OVER for match in re.findall(rule, text, re.MULTILINE)]
+    assert not found, f"docs/{page}: {found}"
+    site_url = site_config(ROOT).site_url
+    targets = re.findall(r"\]\(([^)\s]+)", text)
+    assert any(target.startswith(site_url) for target in targets[:1]), "no way back comes first"
+    for target in targets:
+        assert re.match(r"https?://", target), f"docs/{page}: {target} is not absolute"
+        if target.startswith(site_url):
+            address, fragment = urldefrag(target.removeprefix(site_url))
+            file = site / address
+            file = file / "index.html" if file.is_dir() else file
+            soup = BeautifulSoup(file.read_text(encoding="utf-8"), "lxml")
+            assert not fragment or soup.find(id=fragment), f"docs/{page}: {target} leads nowhere"
+
+
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_an_equation_has_the_number_that_the_page_gives_it(page: str, site: Path) -> None:
+    soup = BeautifulSoup(built(site, page).read_text(encoding="utf-8"), "lxml")
+    shown = [
+        node.get_text().strip("()")
+        for node in soup.select("math mtext")
+        if re.fullmatch(r"\(\d+\)", node.get_text())
+    ]
+    cells = [cell.source for cell in notebook_of(page, site).cells if cell.cell_type == "markdown"]
+    written = re.findall(r"\\tag\{(\d+)\}", "\n".join(cells))
+    assert written == shown
+    references = {link.get_text().strip("()") for link in soup.select("a[href^='#eq']")}
+    assert references <= set(written)
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_a_notebook_prints_what_its_page_shows(page: str, site: Path, tmp_path: Path) -> None:
+    notebook = notebook_of(page, site)
+    expected = [
+        "".join(output.get("text", "") for output in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = [
+        "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+    assert printed[1:] == expected[1:]  # the first installs
+
+
+def context(**changes: object) -> Context:
+    values = {
+        "title": "Title",
+        "url": "https://site.invalid/page/",
+        "words": {"notebook_of": "Of [{title}]({url}).", "interactive": "See {url}."},
+        "boxes": {"know": "Know"},
+        "absolute": lambda target: f"https://site.invalid/{target}",
+        "expand": lambda text: text,
+    }
+    return Context(**(values | changes))
+
+
+def test_boxes_formulas_and_links_become_plain_markdown() -> None:
+    page = (
+        "# Title { #title }\n\n/// know\nFirst [a](b.md#c), and `[x](y)`.\n///\n\n"
+        "## Next { #next }\n\n$$\n\\begin{equation}\nx\n\\label{eq:x}\n\\end{equation}\n$$\n\n"
+        "By $\\eqref{eq:x}$.\n\n```python\nprint(1)\n```\n\n"
+        "<!--pytest-codeblocks:expected-output-->\n```text\n1\n```\n"
+    )
+    notebook = of_page(page, context())
+    assert [cell.source for cell in notebook.cells] == [
+        "# Title\n\n*Of [Title](https://site.invalid/page/).*",
+        "**Know**\n\nFirst [a](https://site.invalid/b.md#c), and `[x](y)`.",
+        "## Next\n\n$$\nx\n\\tag{1}\n$$\n\nBy (1).",
+        "print(1)",
+    ]
+    assert notebook.cells[-1].outputs[0].text == "1\n"
+
+
+def test_a_drawing_stands_alone() -> None:
+    drawing = (DOCS / "assets/figures/attention.svg").read_text(encoding="utf-8")
+    alone = standalone(drawing)
+    assert "var(--" not in alone
+    assert 'id="arrowhead"' in alone
+    assert BeautifulSoup(alone, "lxml-xml").find("svg").get("viewBox")
+
+
+def test_a_notebook_is_collected_where_the_link_leads(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for name in ("index.ipynb", "model/attention/attention.ipynb"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text("{}", encoding="utf-8")
+    collect(site, tmp_path / "notebooks")
+    found = sorted((tmp_path / "notebooks").rglob("*.ipynb"))
+    assert [path.relative_to(tmp_path / "notebooks").as_posix() for path in found] == [
+        "index.ipynb",
+        "model/attention.ipynb",
+    ]
