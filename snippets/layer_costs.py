@@ -79,7 +79,7 @@ def convolutional(n: int, d: int, k: int) -> Cost:
 
 
 def restricted(n: int, d: int, r: int) -> Cost:
-    """Restricted self-attention in blocks of r queries, which see 3r keys."""
+    """Restricted self-attention in blocks of r queries, which see 3r keys; n is at least 2."""
     path = max(1, -(-(n - 1) // r))
     r = min(r, max(n - 1, 1))
     queries = -(-n // r) * r  # the last block is filled up

@@ -70,7 +70,7 @@ def test_what_rounding_changes_passes() -> None:
 
 
 def test_a_drawing_that_is_not_committed_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(PageError, match=r"python -m tests\.accept docs/page\.md"):
+    with pytest.raises(PageError, match=r"python -m tests\.runner\.accept docs/page\.md"):
         run(write(tmp_path), tmp_path)
 
 
