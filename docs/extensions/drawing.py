@@ -1,8 +1,8 @@
 """Markdown extension: `/// drawing | name` shows what a block of the page drew, with a caption.
 
 The drawing is `docs/assets/drawings/name.svg`, which `python -m tests.runner.accept PAGE` writes
-from the run of the page; the block that draws it calls `figure.savefig("name.svg")`. The caption is the
-block's content: it names the drawing for those who do not see it.
+from the run of the page; the block that draws it calls `figure.savefig("name.svg")`. The caption is
+the block's content: it names the drawing for those who do not see it.
 """
 
 import re
