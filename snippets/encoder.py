@@ -20,8 +20,9 @@ class EncoderLayer(nn.Module):
         n_heads: Number of attention heads; it divides `d_model`.
         d_ff: Width inside the feed-forward network.
         dropout: Probability in [0, 1) of dropping a number of a sub-layer's output in training, as
-            in the paper. It acts there and nowhere else: neither on the attention weights nor
-            inside the feed-forward network, where `torch.nn.TransformerEncoderLayer` drops too.
+            in section 5.4 of the paper. It acts there and nowhere else: neither on the attention
+            weights nor inside the feed-forward network, where `torch.nn.TransformerEncoderLayer`
+            drops too.
         norm_first: Pre-norm if True; the paper has post-norm.
 
     Raises:

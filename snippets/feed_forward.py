@@ -18,7 +18,7 @@ class FeedForward(nn.Module):
         d_model: Width of inputs and output.
         d_ff: Width between the two layers; 2048 in the paper, where `d_model` is 512.
         dropout: Probability in [0, 1) of dropping an activation in training, after the ReLU and
-            before `W_2`, as `torch.nn.TransformerEncoderLayer` does. The paper has none here.
+            before `W_2`, as `torch.nn.TransformerEncoderLayer` does. The paper names none here.
 
     Raises:
         ValueError: If a width is less than 1, or `dropout` is not in [0, 1).

@@ -37,8 +37,8 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model: Width of inputs and output.
         n_heads: Number of heads; it divides `d_model`, and each head is `d_model / n_heads` wide.
-        dropout: Probability in [0, 1) of dropping an attention weight in training. The paper has
-            none here.
+        dropout: Probability in [0, 1) of dropping an attention weight in training. Section 5.4 of
+            the paper does not list it; section 6.3 mentions attention dropout.
 
     Raises:
         ValueError: If `n_heads` does not divide `d_model`, or `dropout` is not in [0, 1).
