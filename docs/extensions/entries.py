@@ -5,7 +5,9 @@ cell, or of its second where the first is empty: `causal mask` becomes `causal-m
 `<div class="entries symbols" markdown>`, where a letter may stand for one thing here and another
 there, the id of the section comes before it, capitals are kept, and of LaTeX only the letters:
 `$W_i^Q$` of the section `attention` becomes `attention-W_i-Q`. A cell has the heading of its column
-as `data-label`, which the style sheet shows where a narrow screen makes a card of every row.
+as `data-label`, which the style sheet shows where a narrow screen makes a card of every row. Above
+the table within `<div class="entries terms" markdown>` a line of letters leads to the first term of
+each.
 """
 
 import re
@@ -28,7 +30,9 @@ class EntriesTreeprocessor(Treeprocessor):
 
     def run(self, root: ElementTree.Element) -> None:
         taken = {element.get("id") for element in root.iter() if element.get("id")}
-        for section, symbols, table in entry_tables(root):
+        for section, block, table in entry_tables(root):
+            classes = block.get("class").split()
+            letters: dict[str, str] = {}
             labels = ["".join(cell.itertext()).strip() for cell in table.iter("th")]
             for row in table.iter("tr"):
                 cells = row.findall("td")
@@ -37,7 +41,7 @@ class EntriesTreeprocessor(Treeprocessor):
                 for cell, label in zip(cells, labels, strict=True):
                     cell.set("data-label", label)
                 name = next(filter(None, map(text_of, cells)), "")
-                entry = f"{section}-{symbol_slug(name)}" if symbols else slug(name)
+                entry = f"{section}-{symbol_slug(name)}" if "symbols" in classes else slug(name)
                 if not entry.strip("-") or entry in taken:
                     raise EntriesError(
                         f'The row "{name}" of a reference table would get the id "{entry}", '
@@ -45,6 +49,12 @@ class EntriesTreeprocessor(Treeprocessor):
                     )
                 taken.add(entry)
                 row.set("id", entry)
+                letters.setdefault(name[:1].upper(), entry)
+            if "terms" in classes:
+                line = ElementTree.Element("p", {"class": "letters"})
+                for letter, entry in letters.items():
+                    ElementTree.SubElement(line, "a", {"href": f"#{entry}"}).text = letter
+                block.insert(list(block).index(table), line)
 
 
 class EntriesExtension(Extension):
@@ -60,15 +70,14 @@ def makeExtension(**options: str) -> EntriesExtension:  # noqa: N802 (Python-Mar
 
 def entry_tables(
     element: ElementTree.Element, section: str = ""
-) -> Iterator[tuple[str, bool, ElementTree.Element]]:
-    """The tables of entries: the id of the section, whether of symbols, and the table."""
+) -> Iterator[tuple[str, ElementTree.Element, ElementTree.Element]]:
+    """The tables of entries: the id of the section, the block around the table, and the table."""
     for child in element:
         if re.fullmatch("h[1-6]", child.tag):
             section = child.get("id", "")
-        classes = child.get("class", "").split()
-        if "entries" in classes:
-            for table in child.iter("table"):
-                yield section, "symbols" in classes, table
+        if "entries" in child.get("class", "").split():
+            for table in child.findall("table"):
+                yield section, child, table
         else:
             yield from entry_tables(child, section)
 
@@ -80,10 +89,12 @@ def text_of(cell: ElementTree.Element) -> str:
 
 def slug(name: str) -> str:
     """The id of a term: its letters and digits in lower case, with hyphens between the words."""
-    return re.sub(r"[\W_]+", "-", re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", name.lower())).strip("-")
+    return re.sub(
+        r"[\W_]+", "-", re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", name.lower())
+    ).strip("-")
 
 
 def symbol_slug(name: str) -> str:
-    """The id of a symbol: its letters, digits and subscripts as they are, and its commands' names."""
+    """The id of a symbol: its letters, digits and subscripts, and the names of its commands."""
     words = COMMAND_OF_ONE.sub(r"\1-", COMMAND_OF_WORDS.sub(r"\1", name))
     return re.sub(r"[^\w]+", "-", re.sub(r"[\\{}]", "", words)).strip("-")

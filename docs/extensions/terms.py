@@ -2,9 +2,10 @@
 
 The terms and their definitions are those of `docs/reference/glossary.md`, the only place where they
 stand; the link carries the definition, which `terms.js` shows beside it. A term is left alone in a
-heading, a link, code, a formula, a figure, an emphasis, a quotation and a closed box, and on the
-glossary itself. A word that has another sense as well is listed in the glossary's front matter: under
-`only_on` with the pages on which it is the term, or under `not_on` with those on which it is not.
+heading, a link, code, a formula, a figure, an emphasis, a quotation, a closed box and the boxes at
+a page's head, and on the glossary itself. A word that has another sense as well is listed in the
+glossary's front matter: under `only_on` with the pages on which it is the term, or under `not_on`
+with those on which it is not.
 """
 
 import re
@@ -27,7 +28,10 @@ LEFT_ALONE = {
     *("a", "code", "pre", "math", "figure", "th", "blockquote", "details"),
     *("em", "strong", "h1", "h2", "h3", "h4", "h5", "h6"),
 }
-CLASSES_LEFT_ALONE = {"arithmatex", "admonition-title", "essentials", "entries", "hero", "cards"}
+CLASSES_LEFT_ALONE = {
+    *("arithmatex", "admonition-title", "know", "learn", "essentials"),
+    *("entries", "hero", "cards", "pages"),
+}
 # A place in a text where Python-Markdown will put a piece of raw HTML, by its number.
 RAW = re.compile("\x02wzxhzdk:([0-9]+)\x03")
 # The LaTeX of a definition, which a tooltip shows as plain text.
@@ -122,8 +126,10 @@ class TermsTreeprocessor(Treeprocessor):
         text: str | None,
         before: ElementTree.Element | None = None,
     ) -> int:
-        """Link the terms of a text, which stands before the child at `position`; returns where
-        that child stands afterwards."""
+        """Link the terms of a text in front of the child at `position`.
+
+        Returns the position of that child afterwards.
+        """
         if not text or isinstance(text, AtomicString):
             return position
         start = 0
@@ -162,8 +168,8 @@ def glossary() -> list[Term]:
     """The terms of the glossary.
 
     Raises:
-        TermsError: If the glossary has no terms, its `only_on` or `not_on` names one that it has
-            not or a page that does not exist, or a definition holds LaTeX without a plain form here.
+        TermsError: If the glossary has no terms, its `only_on` or `not_on` names a term or a page
+            that does not exist, or a definition holds LaTeX that has no plain form here.
     """
     _, front, text = (DOCS / GLOSSARY).read_text(encoding="utf-8").split("---\n", 2)
     pages = {key: yaml.safe_load(front).get(key, {}) for key in ("only_on", "not_on")}

@@ -1,7 +1,7 @@
 """MkDocs hook: says on the home page how long the pages of the path take.
 
 `<span data-hours="model pytorch">` holds the hours of the pages in these folders, and with
-`data-essentials` the hours until their essentials end: the sums of the minutes that their heads show.
+`data-essentials` the hours until their essentials end: sums of the minutes that their heads show.
 The words are those of `extra.words` in mkdocs.yml. What the page writes within the span stands
 where this hook does not run.
 """
@@ -38,9 +38,7 @@ def minutes_of(folders: list[str], pages: list[Page], *, essentials: bool) -> in
     """
     total = 0
     for folder in folders:
-        heads = [
-            page.meta["head"] for page in pages if page.file.src_uri.startswith(f"{folder}/")
-        ]
+        heads = [page.meta["head"] for page in pages if page.file.src_uri.startswith(f"{folder}/")]
         heads = [head for head in heads if head.get("minutes")]
         if not heads:
             raise BuildError(f'docs/index.md: data-hours names "{folder}", which has no pages')
@@ -54,4 +52,6 @@ def in_words(minutes: int, words: dict[str, str]) -> str:
     halves = max(1, round(minutes / 30))
     if halves <= 2:
         return words["half_an_hour"] if halves == 1 else words["an_hour"]
-    return words["hours"].format(f"{halves // 2}\N{VULGAR FRACTION ONE HALF}" if halves % 2 else halves // 2)
+    return words["hours"].format(
+        f"{halves // 2}\N{VULGAR FRACTION ONE HALF}" if halves % 2 else halves // 2
+    )
