@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin
 
 import pytest
 from bs4 import BeautifulSoup
@@ -310,15 +310,16 @@ def test_a_touch_shows_a_definition_and_the_next_one_leads_to_the_glossary(
 
 
 @pytest.mark.parametrize("path", [f"{GLOSSARY}#query", "reference/notation/#attention-W_i-Q"])
-def test_a_row_that_a_link_leads_to_is_in_sight(path: str, visit) -> None:
-    opened = visit(path)
+def test_a_row_that_a_link_leads_to_is_in_sight(path: str, visit, address: str) -> None:
+    page = visit("").page
+    row = page.locator(f"[id='{path.partition('#')[2]}']")
     for viewport in (PHONE, DESK):
-        opened.change(viewport=viewport)
-        opened.page.reload()
-        row = opened.page.locator(f"[id='{unquote(path.partition('#')[2])}']")
+        page.set_viewport_size(viewport)
+        show(page, f"{address}{path}")
         expect(row).to_be_in_viewport(ratio=0.9)
-        header = opened.page.locator(".md-header").bounding_box()
+        header = page.locator(".md-header").bounding_box()
         assert row.bounding_box()["y"] >= header["y"] + header["height"] - 1
+        show(page, address)
 
 
 @pytest.mark.parametrize("path", [GLOSSARY, "reference/notation/"])
