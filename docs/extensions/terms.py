@@ -84,7 +84,7 @@ class TermsTreeprocessor(Treeprocessor):
         terms = glossary()
         self.href = f"{relpath(GLOSSARY, dirname(page) or '.')}#"
         self.left = {term.name: term for term in terms if term.is_meant_on(page)}
-        # All are found, the longest first, so that "mask" is not taken out of "causal mask".
+        # All are found, the longest first, so that "padding" is not taken out of "padding mask".
         wordings = [(wording, term.name) for term in terms for wording in term.wordings]
         wordings.sort(key=lambda pair: -len(pair[0]))
         self.names = [name for _, name in wordings]

@@ -66,6 +66,7 @@ def test_the_first_use_of_a_term_links_its_row_and_carries_its_definition() -> N
     ("text", "expected"),
     [
         ("A causal mask is a mask.", ["causal mask", "mask"]),
+        ("A padding mask, and padding.", ["padding mask", "padding"]),
         ("Queries over axes.", ["Queries", "axes"]),
         ("A feed forward\nnetwork, and losses.", ["feed forward\nnetwork", "losses"]),
         ("An RNN, and recurrent neural networks.", ["RNN"]),
