@@ -16,9 +16,12 @@ from markdown import Extension, Markdown
 from markdown.treeprocessors import Treeprocessor
 from math_core import LatexError, LatexToMathML
 
+from docs.extensions.breaking import make_breakable
+
 DELIMITERS = {"span": ("\\(", "\\)"), "div": ("\\[", "\\]")}
 ENTITY = re.compile(r"&\w+;")
 FAILED = re.compile(r"input(?P<index>\d+):(?P<column>\d+): (?P<reason>.*)", re.DOTALL)
+ROW_SPACING = re.compile(r"\\\\\s*\[[\d.]+\s*[a-z]{2}\]")  # which math-core takes for text
 PUNCTUATION = re.compile(r"[.,;:!?)]+")
 LABEL = re.compile(r"\\label\{([^}]*)\}")
 REFERENCE = re.compile(r"\\(?:eq)?ref\{([^}]*)\}")
@@ -37,8 +40,9 @@ class MathMLTreeprocessor(Treeprocessor):
         elements = [element for element in root.iter() if element.get("class") == "arithmatex"]
         formulas = [(formula_of(element), element.tag == "div") for element in elements]
         self.check_labels([latex for latex, _ in formulas])
+        known = [(ROW_SPACING.sub(plain_row_end, latex), display) for latex, display in formulas]
         try:
-            converted = LatexToMathML(fancy_error=False).convert_all(formulas)
+            converted = LatexToMathML(fancy_error=False).convert_all(known)
         except LatexError as error:
             failed = FAILED.match(str(error))
             latex = formulas[int(failed["index"])][0]
@@ -48,6 +52,8 @@ class MathMLTreeprocessor(Treeprocessor):
                 raise self.error("A $$ formula stands in a paragraph of its own.", f"$${latex}$$")
             element.text = None
             element.append(math_element(mathml, latex))
+            if display:
+                make_breakable(element[0])
             if not display and (mark := PUNCTUATION.match(element.tail or "")):
                 # It stays on the formula's line.
                 element[0].tail, element.tail = mark[0], element.tail[mark.end() :]
@@ -110,6 +116,11 @@ def math_element(mathml: str, latex: str) -> ElementTree.Element:
         return math.find(".//a")  # a link within a formula is hidden from screen readers
     math.set("data-latex", latex)
     return math
+
+
+def plain_row_end(row_end: re.Match[str]) -> str:
+    r"""`\\[1ex]` without the distance, and as long, so that columns are counted alike."""
+    return "\\\\".ljust(len(row_end[0]))
 
 
 def shown_texts(element: ElementTree.Element) -> Iterator[str]:

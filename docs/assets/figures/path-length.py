@@ -20,8 +20,9 @@ from snippets.recurrent import RecurrentLayer
 from snippets.restricted import RestrictedSelfAttention
 
 N, D_MODEL, DEPTH = 16, 4, 4
-CELL, PITCH, LEFT, TOP = 6, 110, 66, 44  # of a grid and between grids, in the figure's units
-COLUMNS = [
+CELL, PITCH = 5, 90  # of a grid, and from one to the next, in the figure's units
+TOP, ROW = 46, 120  # of the first row, and from one to the next
+ROWS = [
     ("self-attention", "", lambda: itertools.repeat(MultiHeadAttention(D_MODEL, 2))),
     ("recurrent", "steps", lambda: itertools.repeat(RecurrentLayer(D_MODEL))),
     ("contiguous", "k = 3", lambda: itertools.repeat(ConvolutionLayer(D_MODEL, 3))),
@@ -29,15 +30,15 @@ COLUMNS = [
     ("restricted", "r = 2", lambda: itertools.repeat(RestrictedSelfAttention(D_MODEL, 2, 2))),
 ]
 HEAD = f"""\
-<svg class="diagram" viewBox="0 0 {LEFT + 5 * PITCH} {TOP + 4 * PITCH + 22}" role="img" \
+<svg class="diagram upright" viewBox="0 0 {4 * PITCH - 2} {TOP + 5 * ROW - 22}" role="img" \
 aria-labelledby="path-length-title path-length-desc" xmlns="http://www.w3.org/2000/svg">
 <title id="path-length-title">Which outputs see which inputs after one to four layers</title>
 <desc id="path-length-desc">Twenty grids of {N} outputs (rows) by {N} inputs (columns), five kinds \
-of layer side by side, one to four layers from top to bottom. Self-attention fills its grid with \
+of layer one under the other, one to four layers from left to right. Self-attention fills its grid with \
 one layer. The recurrent layer adds one diagonal below the main one with each step. The contiguous \
 convolution widens its band by 1 on either side with each layer, restricted self-attention by 2. \
-The dilated convolution doubles what it sees and fills its grid with the fourth layer. Under each \
-column stands after how many layers the grid is full: {{}}.</desc>"""
+The dilated convolution doubles what it sees and fills its grid with the fourth layer. Over each \
+row stands after how many layers the grid is full: {{}}.</desc>"""
 
 
 def runs(cells: Tensor) -> Iterator[str]:
@@ -67,24 +68,23 @@ def grid(x: int, y: int, seen: Tensor, before: Tensor) -> str:
 
 def main() -> None:
     torch.manual_seed(0)
-    lengths = [maximum_path_length(make(), N) for _, _, make in COLUMNS]
+    lengths = [maximum_path_length(make(), N) for _, _, make in ROWS]
     print(HEAD.format(", ".join(map(str, lengths))))
-    for column, (name, remark, make) in enumerate(COLUMNS):
-        x = LEFT + column * PITCH
-        middle, hops, before = x + N * CELL // 2, [], torch.zeros(N, N, dtype=torch.bool)
-        print(f'<text x="{middle}" y="16">{name}</text>')
-        if remark:
-            print(f'<text class="shape" x="{middle}" y="34">{remark}</text>')
+    for depth in range(DEPTH):
+        label = f"{depth + 1} layer{'s' if depth else ''}"
+        print(f'<text class="shape" x="{4 + depth * PITCH + N * CELL // 2}" y="14">{label}</text>')
+    for row, (name, remark, make) in enumerate(ROWS):
+        y, hops, before = TOP + row * ROW, [], torch.zeros(N, N, dtype=torch.bool)
+        title = f"{name}, {remark}" if remark else name
+        print(f'<text x="4" y="{y - 8}" style="text-anchor:start">{title}</text>')
+        right = 4 + (DEPTH - 1) * PITCH + N * CELL
+        full = f'<text x="{right}" y="{y - 8}" style="text-anchor:end">'
+        print(f"{full}full after {lengths[row]}</text>")
         for depth, layer in enumerate(itertools.islice(make(), DEPTH)):
             hops.append(layer.double())
             seen = reach(hops, N)
-            print(grid(x, TOP + depth * PITCH, seen, before))
+            print(grid(4 + depth * PITCH, y, seen, before))
             before = seen
-        below = TOP + DEPTH * PITCH + 6
-        print(f'<text x="{middle}" y="{below}">full after {lengths[column]}</text>')
-    for depth in range(DEPTH):
-        label = f"{depth + 1} layer{'s' if depth else ''}"
-        print(f'<text x="30" y="{TOP + depth * PITCH + N * CELL // 2 + 4}">{label}</text>')
     print("</svg>")
 
 

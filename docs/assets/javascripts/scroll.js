@@ -1,13 +1,22 @@
-// Lets the keyboard scroll what is wider than the page: a table, a drawing, a plot, a formula.
+// What is wider than its place scrolls: the keyboard may scroll it too, and `data-more` tells the
+// style sheet on which side there is more.
 document$.subscribe(() => {
   const regions = document.querySelectorAll(
-    "figure, .md-typeset__scrollwrap, .lab-table, div.arithmatex",
+    "figure, .md-typeset__scrollwrap, .lab-table, div.arithmatex, .md-typeset pre > code",
   );
-  const watcher = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
-    }
+  const look = (region) => {
+    const hidden = region.scrollWidth - region.clientWidth;
+    if (hidden > 1) region.tabIndex = 0;
+    else region.removeAttribute("tabindex");
+    const sides = [];
+    if (region.scrollLeft > 1) sides.push("start");
+    if (region.scrollLeft < hidden - 1) sides.push("end");
+    if (sides.length) region.dataset.more = sides.join(" ");
+    else delete region.dataset.more;
+  };
+  const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
+  regions.forEach((region) => {
+    watcher.observe(region);
+    region.addEventListener("scroll", () => look(region), { passive: true });
   });
-  regions.forEach((region) => watcher.observe(region));
 });
