@@ -13,6 +13,50 @@
 # the operations, measures the time and the memory that they turn into, and finds where the growth
 # is another one than the table's, and why. Where the table's terms come from is in
 # [Complexity](../why-attention/complexity.md).
+#
+# /// know
+# What the layers do ([attention](../model/attention.md), [recurrence](../why-attention/recurrence.md),
+# [convolution](../why-attention/convolution.md), [restricted attention](../why-attention/restricted.md)),
+# and that a power of $n$ is a straight line on logarithmic axes.
+# ///
+#
+# /// learn
+# - How well the exponents of Table 1 predict the time that a layer takes, and where they do not.
+# - From which length on a recurrent layer is faster than attention, and why not before.
+# - What runs out first, time or memory.
+# ///
+
+# %% [markdown]
+# ## The result { #result }
+#
+# /// output | time
+# ///
+#
+# /// output | crossings
+# ///
+#
+# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. In time, the
+#   lines of long sequences approach slope 2 for attention and slope 1 for the others.
+# - **Corrected: what the layer costs.** The projections are not in the table, and at the lengths of
+#   sentences they are most of attention's work.
+# - **Corrected: recurrence is not slow because it computes much.** It computes least. Its time is
+#   the waiting, which is why it loses to attention until sequences are long.
+# - **Not in the table: memory.** $n^2$ numbers are what stops attention first, and a fused kernel
+#   does without them.
+# - **Not measured.** One thread, one sequence, forward only. With a batch each wait of the recurrent
+#   layer serves more sequences, so the crossing should come earlier. With more processors it should
+#   come later, because work can be shared out and waiting cannot.
+#
+# Every number here is of one machine, the one that built this site, and every build measures anew:
+#
+# /// output | machine
+# ///
+#
+# The numbers on [Complexity](../why-attention/complexity.md) are those of another run, which
+# `make bench` made and the repository keeps. So the two give other lengths for the same crossing. It
+# lies where a machine's waiting equals its computing, and machines, even the same machine on a busy
+# day, differ more in the ratio of these two than in either. What should agree is the order: recurrence
+# passes stored weights before the fused kernel, and a wider layer moves both to shorter sequences.
 
 # %% [markdown]
 # ## What is measured { #what-is-measured }
@@ -256,6 +300,7 @@ def timed(sizes: list[tuple[int, int]], passes: int = 3) -> dict[str, list[float
 seconds_over_n = timed([(n, WIDTH) for n in LENGTHS])
 seconds_over_d = timed([(LENGTH, d) for d in WIDTHS])
 
+# %% name="machine"
 print(f"{processor()}, {torch.get_num_threads()} thread")
 print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
 
@@ -299,7 +344,7 @@ def draw(sizes: list[int], values: dict[str, list[float]], x_label: str, y_label
     plt.show()
 
 
-# %% caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards to slope 2, the others keep slope 1; for short sequences the recurrent layer is far slower than all others."
+# %% name="time" caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards to slope 2, the others keep slope 1; for short sequences the recurrent layer is far slower than all others."
 milliseconds = {name: [1e3 * s for s in column] for name, column in seconds_over_n.items()}
 draw(LENGTHS, milliseconds, f"n, at d = {WIDTH}", "milliseconds")
 
@@ -470,7 +515,7 @@ for i in range(0, len(LENGTHS), 2):
 # time. It costs attention a time that grows with $n$. So there is one crossing. A wider layer moves it
 # to shorter sequences: the waits stay, and the products of attention grow.
 
-# %%
+# %% name="crossings"
 def crossing(lengths: list[int], rising: list[float], other: list[float]) -> float | None:
     """Where the rising line passes the other one, straight between points, in logarithms."""
     gaps = [math.log(a / b) for a, b in zip(rising, other, strict=True)]
@@ -547,18 +592,3 @@ for name, cost in COSTS.items():
 print()
 within = [1 / 3 < ratio < 3 for ratios in predicted.values() for ratio in ratios]
 print(f"within a factor of three: {sum(within)} of {len(within)} measurements")
-
-# %% [markdown]
-# ## What this confirms, and what it corrects { #conclusions }
-#
-# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. In time, the
-#   lines of long sequences approach slope 2 for attention and slope 1 for the others.
-# - **Corrected: what the layer costs.** The projections are not in the table, and at the lengths of
-#   sentences they are most of attention's work.
-# - **Corrected: recurrence is not slow because it computes much.** It computes least. Its time is
-#   the waiting, which is why it loses to attention until sequences are long.
-# - **Not in the table: memory.** $n^2$ numbers are what stops attention first, and a fused kernel
-#   does without them.
-# - **Not measured.** One thread, one sequence, forward only. With a batch each wait of the recurrent
-#   layer serves more sequences, so the crossing should come earlier. With more processors it should
-#   come later, because work can be shared out and waiting cannot.

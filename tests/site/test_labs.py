@@ -59,6 +59,7 @@ plt.plot([1, 2])
 plt.title("One to two")
 plt.show()
 """
+FIRST = len(HEADER.splitlines()) + 2  # the line of a lab's first `# %%`
 SVG = '\n# %config InlineBackend.figure_formats = ["svg"]'
 
 
@@ -155,6 +156,14 @@ def test_a_lab_without_a_description_is_refused(project: Path) -> None:
     (project / "lab.py").write_text(bare, encoding="utf-8")
     with pytest.raises(BuildError, match=r"^lab\.py:1: the lab has no description"):
         read_lab(project / "lab.py", project)
+
+
+def test_an_output_that_no_cell_puts_out_is_refused_with_its_line(project: Path) -> None:
+    text = " [markdown]\n# Words\n#\n# /// output | {}\n# ///"
+    named = ' name="sum"\nprint(1 + 1)'
+    assert written(project, text.format("sum"), named)
+    said = refusal(project, text.format("total"), named)
+    assert said == f"lab.py:{FIRST + 3}: no cell of this lab has the name total"
 
 
 def test_every_line_of_a_cell_is_known_to_its_file(project: Path) -> None:
@@ -259,7 +268,6 @@ def lab_build(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     return run
 
 
-FIRST = len(HEADER.splitlines()) + 2  # the line of a lab's first `# %%`
 DRAWING = new_output("display_data", {"image/svg+xml": "<svg/>", "text/plain": "drawn"})
 DOTS = new_output("display_data", {"image/png": "AAAA", "text/plain": "dots"})
 PRINTED = new_output("stream", text="1\n")

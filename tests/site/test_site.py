@@ -181,15 +181,38 @@ def test_a_lab_shows_the_code_that_its_notebook_holds(lab: str, site: Path) -> N
     page = built(site, lab)
     notebook = json.loads(page.with_name(f"{Path(lab).stem}.ipynb").read_text(encoding="utf-8"))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert shown_python(page.read_text(encoding="utf-8")) == [text.rstrip() for text in code]
+    assert code[0].startswith("%pip install ")
+    assert shown_python(page.read_text(encoding="utf-8")) == [text.rstrip() for text in code[1:]]
 
 
 @pytest.mark.parametrize("lab", LABS)
 def test_a_downloaded_lab_needs_nothing_of_this_repository(lab: str, site: Path) -> None:
-    """It was executed by the build in a folder of its own; here its text is held to that."""
+    """It was executed by the build in a folder of its own; here its code is held to that."""
     page = built(site, lab)
-    notebook = page.with_name(f"{Path(lab).stem}.ipynb").read_text(encoding="utf-8")
-    assert "snippets" not in "".join(shown_python(page.read_text(encoding="utf-8")))
-    assert notebook == (ROOT / ".cache/labs" / f"{Path(lab).stem}.ipynb").read_text(
-        encoding="utf-8"
+    downloaded = json.loads(page.with_name(f"{Path(lab).stem}.ipynb").read_text(encoding="utf-8"))
+    made = json.loads((ROOT / ".cache/labs" / page.parent.with_suffix(".ipynb").name).read_text())
+    code, executed = (
+        ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        for notebook in (downloaded, made)
     )
+    assert code[1:] == executed
+    assert "snippets" not in "".join(executed)
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_a_lab_shows_its_result_before_its_code(lab: str, site: Path) -> None:
+    """A drawing and what follows from it, within the first section."""
+    soup = BeautifulSoup(built(site, lab).read_text(encoding="utf-8"), "lxml")
+    result = soup.select_one("article h2")
+    assert result["id"] == "result"
+    before = [node.get("class", []) for node in result.find_all_previous(["figure", "pre"])]
+    assert not before, f"docs/{lab}: {before} stand above the result"
+    first, *_ = result.find_all_next(["figure", "pre", "h2"])
+    assert first.name == "figure"
+    assert "plot" in first["class"]
+    section = first.find_next("h2")
+    assert first.find_next("strong").find_next("h2") is section, f"docs/{lab}: no conclusion"
+    assert [box["class"][-1] for box in result.find_all_previous(class_="admonition")] == [
+        "learn",
+        "know",
+    ]
