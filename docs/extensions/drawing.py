@@ -1,8 +1,8 @@
 """Markdown extension: `/// drawing | name` shows what a block of the page drew, with a caption.
 
-The drawing is `docs/assets/drawings/name.svg`, which `python -m tests.accept PAGE` writes from the
-run of the page; the block that draws it calls `figure.savefig("name.svg")`. The caption is the
-block's content: it names the drawing for those who do not see it.
+The drawing is `docs/assets/drawings/name.svg`, which `python -m tests.runner.accept PAGE` writes
+from the run of the page; the block that draws it calls `figure.savefig("name.svg")`. The caption is
+the block's content: it names the drawing for those who do not see it.
 """
 
 import re
@@ -35,7 +35,7 @@ class Drawing(Block):
         if not file.is_file():
             raise DrawingError(
                 f"docs/assets/drawings/{file.name} does not exist: let a block save {file.name}, "
-                "and write it with `python -m tests.accept PAGE`"
+                "and write it with `python -m tests.runner.accept PAGE`"
             )
         caption_id = f"{self.argument}-caption"
         named = f'<svg role="img" aria-labelledby="{caption_id}"'

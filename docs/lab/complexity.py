@@ -67,7 +67,7 @@
 # $n = 64$ to 8192 at $d = 64$, and the widths from $d = 64$ to 1024 at $n = 256$.
 #
 # - **Operations** are the FLOPs of all matrix products, by PyTorch's counter.
-# - **Time** is the shortest of many runs, by PyTorch's timer, in three passes over all sizes:
+# - **Time** is the shortest of many runs, by PyTorch's timer, in two passes over all sizes:
 #   whatever else the machine does can only make a run longer.
 # - **Memory** is the sum of all tensors that a layer has made and not yet let go, at its worst
 #   moment. Weights and input do not count.
@@ -170,11 +170,11 @@ def counted(name: str, n: int, d: int) -> int:
     return flops
 
 
-COUNTED = LENGTHS[:9]  # up to 1024; beyond, the formulas stand for the counts
+COUNTED = LENGTHS[:7]  # up to 512; beyond, the formulas stand for the counts
 flops_over_n = {name: [counted(name, n, WIDTH) for n in COUNTED] for name in LAYERS}
 flops_over_d = {name: [counted(name, LENGTH, d) for d in WIDTHS] for name in LAYERS}
 for name, column in flops_over_n.items():
-    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[9:]]
+    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[len(COUNTED):]]
 print("counted and equal to the formulas:", len(LAYERS) * (len(COUNTED) + len(WIDTHS)), "layers")
 
 # %% [markdown]
@@ -288,7 +288,7 @@ def over(sizes: list[tuple[int, int]], measure: Callable[..., float]) -> dict[st
     return results
 
 
-def timed(sizes: list[tuple[int, int]], passes: int = 3) -> dict[str, list[float]]:
+def timed(sizes: list[tuple[int, int]], passes: int = 2) -> dict[str, list[float]]:
     """The shortest time for each (n, d), of several passes over all of them."""
     columns = [over(sizes, lambda run: fastest_seconds(run, least=0.03)) for _ in range(passes)]
     return {
@@ -466,11 +466,13 @@ for name, (_, operations) in parts.items():
 #
 # **Prediction.** Stored weights take $n^2$ numbers a head, in three copies at the worst moment:
 # the scores, their exponentials and the quotients. All other layers hold a few tensors of $(n, d)$.
+# Memory is the same at every repeat and on every machine, so every second length is enough.
 
 # %%
-memory_over_n = over([(n, WIDTH) for n in LENGTHS], peak_memory)
+WEIGHED = LENGTHS[::2]  # 64, 128, 256, ..., 8192
+memory_over_n = over([(n, WIDTH) for n in WEIGHED], peak_memory)
 EXPECTED = {name: 2 if "stored" in name else 1 for name in LAYERS}
-memory_fits = {name: upper(LENGTHS, values, 724) for name, values in memory_over_n.items()}
+memory_fits = {name: upper(WEIGHED, values, 724) for name, values in memory_over_n.items()}
 for name, fit in memory_fits.items():
     assert abs(fit[0] - EXPECTED[name]) < 0.05, (name, fit)
     print(f"{name:<26} exponent of n: {said(fit)}")
@@ -488,7 +490,7 @@ for name, values in memory_over_d.items():
 
 # %% caption="Memory of one layer against the length n, at d = 64, both logarithmic. Attention that stores its weights has slope 2; all others have slope 1 and lie close together."
 mebibytes = {name: [size / 2**20 for size in sizes] for name, sizes in memory_over_n.items()}
-draw(LENGTHS, mebibytes, f"n, at d = {WIDTH}", "MiB")
+draw(WEIGHED, mebibytes, f"n, at d = {WIDTH}", "MiB")
 
 # %% [markdown]
 # ## The fused kernel against the stored matrix { #fused }
@@ -499,12 +501,11 @@ draw(LENGTHS, mebibytes, f"n, at d = {WIDTH}", "MiB")
 
 # %%
 print("     n     time    memory  (stored / fused)")
-for i in range(0, len(LENGTHS), 2):
-    time_ratio, memory_ratio = (
-        column["attention, weights stored"][i] / column["attention, fused kernel"][i]
-        for column in (seconds_over_n, memory_over_n)
-    )
-    print(f"{LENGTHS[i]:>6}{time_ratio:>9.1f}{memory_ratio:>10.1f}")
+stored, fused = list(LAYERS)[:2]
+for i, n in enumerate(WEIGHED):
+    time_ratio = seconds_over_n[stored][2 * i] / seconds_over_n[fused][2 * i]
+    memory_ratio = memory_over_n[stored][i] / memory_over_n[fused][i]
+    print(f"{n:>6}{time_ratio:>9.1f}{memory_ratio:>10.1f}")
 
 # %% [markdown]
 # ## Where recurrence overtakes attention { #crossover }

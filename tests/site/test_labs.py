@@ -221,7 +221,9 @@ def unfriendly(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_builders_own_settings_change_nothing(project: Path) -> None:
+def test_the_builders_own_settings_change_nothing_and_a_second_build_executes_nothing(
+    project: Path,
+) -> None:
     files = {
         "docs/lab/drawn.py": lab(SVG, DRAWN, PARTS, f"{SUM}\n1 + 1\ntotal"),
         "snippets/pair.py": PAIR,
@@ -238,6 +240,9 @@ def test_the_builders_own_settings_change_nothing(project: Path) -> None:
         assert run.returncode == 0, run.stdout
         built[name] = (root / "site" / "lab" / "drawn" / "index.html").read_text(encoding="utf-8")
     assert built["plain"] == built["unfriendly"]
+    log = build(project / "plain").stdout
+    assert "Cache hit: lab/drawn.py" in log
+    assert "Converting notebook" not in log
     assert BeautifulSoup(built["plain"], "lxml").find("svg")["aria-label"] == "A line."
 
 
