@@ -117,6 +117,14 @@ def test_every_link_leads_somewhere(site: Path) -> None:
     assert not broken, "these links lead nowhere:\n" + "\n".join(broken)
 
 
+def test_instant_navigation_meets_no_address_that_it_cannot_set(site: Path) -> None:
+    """Material sets each `href` anew, and stops with an error where that of an SVG element is."""
+    for path in html_files(site):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        found = [str(node)[:120] for node in soup.select("svg [href]")]
+        assert not found, f"{path.relative_to(site)}: write xlink:href: {found}"
+
+
 def test_no_page_asks_another_host_for_anything(site: Path) -> None:
     for path in html_files(site):
         soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
