@@ -9,14 +9,14 @@ import base64
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_notebook, new_output
 
-from docs.program import requirements
+from docs.program import program_text, requirements
 
 DOCS = Path(__file__).parent
 OUTPUT_MARK = "<!--pytest-codeblocks:expected-output-->"
@@ -32,6 +32,7 @@ EQUATION = re.compile(r"\\begin\{equation\}(.*?)\\end\{equation\}", re.DOTALL)
 LABEL = re.compile(r"\\label\{([^}]*)\}\s*")
 REFERENCE = re.compile(r"\$\\(?:eq)?ref\{([^}]*)\}\$")
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?<=\]\()(?P<target>[^)\s]+)", re.DOTALL)
+OUTPUT = re.compile(r"^/// output \| (?P<name>\S+)\n///$", re.MULTILINE)  # of a cell of a lab
 MARKER = re.compile(r'<marker id="arrowhead".*?</marker>', re.DOTALL)
 
 
@@ -47,32 +48,80 @@ class Context:
     expand: Callable[[str], str]  # a text with its includes in their place
 
 
+def text_cell(source: str) -> NotebookNode:
+    """A cell of text. Those of nbformat are validated one by one, and a tenth of a build long."""
+    return NotebookNode(cell_type="markdown", metadata=NotebookNode(), source=source)
+
+
+def code_cell(
+    source: str, outputs: Sequence[NotebookNode] = (), execution_count: int | None = None
+) -> NotebookNode:
+    """A cell of code."""
+    return NotebookNode(
+        cell_type="code",
+        execution_count=execution_count,
+        metadata=NotebookNode(),
+        outputs=list(outputs),
+        source=source,
+    )
+
+
 def of_page(markdown: str, context: Context) -> NotebookNode:
     """The notebook of a page."""
     return finished(page_cells(markdown, context), context)
 
 
-def finished(cells: list[NotebookNode], context: Context) -> NotebookNode:
-    """The notebook of some cells: with a way back to the page, and what the code needs installed.
+def of_lab(executed: NotebookNode, context: Context) -> NotebookNode:
+    """The notebook of a lab, from the notebook that was executed.
 
-    For labs too, whose cells exist already and hold the outputs of their run.
+    Its code and outputs stay as they are; its text, in the site's Markdown, becomes plain. What a
+    caption says of a drawing is said under it.
     """
+    named = {cell.metadata["name"]: cell for cell in executed.cells if "name" in cell.metadata}
+    cells = []
+    for cell in executed.cells:
+        if cell.cell_type == "markdown":
+            text = OUTPUT.sub(lambda found: shown_output(named[found["name"]]), cell.source)
+            cells += page_cells(text, context)
+            continue
+        cells.append(code_cell(cell.source, cell.outputs, cell.execution_count))
+        if cell.metadata.get("caption"):
+            cells.append(text_cell(f"*{cell.metadata['caption']}*"))
+    return finished(cells, context)
+
+
+def shown_output(cell: NotebookNode) -> str:
+    """What a lab's cell put out, as Markdown: its drawings with their caption, and its text."""
+    parts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if "image/svg+xml" in data:
+            caption = cell.metadata.get("caption", "")
+            parts.append(f"{as_image(data['image/svg+xml'], caption)}\n\n*{caption}*")
+        else:
+            text = output.text if output.output_type == "stream" else data["text/plain"]
+            parts.append(f"```text\n{text.rstrip()}\n```")
+    return "\n\n".join(parts)
+
+
+def finished(cells: list[NotebookNode], context: Context) -> NotebookNode:
+    """The notebook of some cells, with a way back to the page and what the code needs installed."""
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    code = program_text([cell.source for cell in cells if cell.cell_type == "code"])
     labels = [LABEL.search(equation[1]) for equation in EQUATION.finditer(text)]
     numbers = {label[1]: number for number, label in enumerate(labels, 1) if label}
     counter = iter(range(1, len(labels) + 1))
     origin = context.words["notebook_of"].format(title=context.title, url=context.url)
-    whole = [new_markdown_cell(f"# {context.title}\n\n*{origin}*")]
+    whole = [text_cell(f"# {context.title}\n\n*{origin}*")]
     needs = requirements(re.sub(r"^%.*$", "", code, flags=re.MULTILINE))
     if needs:
-        whole.append(new_code_cell(f"%pip install --quiet {' '.join(needs)}"))
+        whole.append(code_cell(f"%pip install --quiet {' '.join(needs)}"))
     for cell in cells:
         if cell.cell_type == "markdown":
             source = re.sub(r"\A\s*# .*", "", cell.source)  # the title, which stands above
             source = plain(source, numbers, counter, context.absolute)
             if source:
-                whole.append(new_markdown_cell(source))
+                whole.append(text_cell(source))
         else:
             whole.append(cell)
     for index, cell in enumerate(whole):
@@ -93,7 +142,7 @@ def page_cells(markdown: str, context: Context) -> list[NotebookNode]:
 
     def end_text() -> None:
         if any(line.strip() for line in text):
-            cells.append(new_markdown_cell("\n".join(text).strip()))
+            cells.append(text_cell("\n".join(text).strip()))
         text.clear()
 
     for line in lines:
@@ -102,7 +151,7 @@ def page_cells(markdown: str, context: Context) -> list[NotebookNode]:
             body = fenced(lines, fence["marker"])
             if fence["info"] == "python":
                 end_text()
-                cells.append(new_code_cell(context.expand("\n".join(body)).strip("\n").rstrip()))
+                cells.append(code_cell(context.expand("\n".join(body)).strip("\n").rstrip()))
             elif text and text[-1] == OUTPUT_MARK:
                 text.pop()
                 output = new_output("stream", name="stdout", text="\n".join([*body, ""]))
@@ -166,8 +215,13 @@ def plain(
 def image(drawing: str) -> str:
     """A drawing as an image within Markdown, with its title and description in words."""
     words = re.findall(r"<(?:title|desc)[^>]*>(.*?)</(?:title|desc)>", drawing, re.DOTALL)
-    data = base64.b64encode(standalone(drawing).encode()).decode()
-    alt = ". ".join(word.rstrip(".") for word in words).replace('"', "&quot;")
+    return as_image(standalone(drawing), ". ".join(word.rstrip(".") for word in words))
+
+
+def as_image(drawing: str, words: str) -> str:
+    """A drawing that needs no style sheet as an image within Markdown."""
+    data = base64.b64encode(drawing.encode()).decode()
+    alt = words.replace('"', "&quot;")
     return f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
 
 

@@ -11,7 +11,9 @@ import html
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 RECORD = Path(__file__).parent / "assets" / "data" / "record.json"
@@ -47,15 +49,24 @@ def digest(blocks: list[str]) -> str:
     return hashlib.sha256(program_text(blocks).encode()).hexdigest()
 
 
+@cache
 def requirements(code: str) -> list[str]:
     """The packages that a program imports and Python does not bring along, torch first."""
     names = set()
-    for node in ast.walk(ast.parse(code)):
+    for node in statements(ast.parse(code).body):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     return sorted(names - sys.stdlib_module_names, key=lambda name: (name != "torch", name))
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements and those within them; expressions, which hold none, are passed by."""
+    for statement in body:
+        yield statement
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from statements(getattr(statement, name, []))
 
 
 def read_record(path: Path = RECORD) -> dict[str, Run]:

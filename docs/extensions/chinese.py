@@ -27,7 +27,7 @@ class ChinesePostprocessor(Postprocessor):
     """Writes `lang="zh"` into the HTML of a page."""
 
     def run(self, text: str) -> str:
-        return marked(text)
+        return marked(text) if RUN.search(text) else text
 
 
 class ChineseExtension(Extension):

@@ -40,6 +40,8 @@ class Drawing(Block):
         caption_id = f"{self.argument}-caption"
         named = f'<svg role="img" aria-labelledby="{caption_id}"'
         svg = file.read_text(encoding="utf-8").replace("<svg", named, 1).rstrip()
+        # Material's instant navigation sets every href anew, which an SVG element does not allow.
+        svg = svg.replace("<use href=", "<use xlink:href=")
         figure = ElementTree.SubElement(parent, "figure", {"class": "plot drawing"})
         figure.text = self.md.htmlStash.store(svg)
         self.caption = ElementTree.SubElement(figure, "figcaption", {"id": caption_id})

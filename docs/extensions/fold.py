@@ -49,7 +49,8 @@ class FoldPostprocessor(Postprocessor):
     def folded(self, highlighted: str) -> str:
         """The HTML of a block's code with its folds wrapped."""
         code = html.unescape(re.sub(r"<[^>]*>", "", highlighted))
-        return wrapped(highlighted, list(folds(code, self.more, self.checks)))
+        found = list(folds(code, self.more, self.checks))
+        return wrapped(highlighted, found) if found else highlighted
 
 
 class FoldExtension(Extension):

@@ -1,4 +1,4 @@
-"""MkDocs hook: writes every page with Python blocks as a notebook, too."""
+"""MkDocs hook: writes every page with Python blocks, and every lab, as a notebook, too."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
-from docs.notebook import Context, of_page
+from docs.notebook import Context, of_lab, of_page
 
 SNIPPETS = "pymdownx.snippets"
 
@@ -19,6 +19,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Make the notebook while the page is Markdown."""
     if page.file.src_uri.endswith(".md") and "\n```python\n" in markdown:
         page.meta["notebook"] = of_page(markdown, context_of(page, config, files))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> None:
+    """Make a lab's notebook once the lab has been executed."""
+    if "executed" in page.meta:
+        page.meta["notebook"] = of_lab(page.meta["executed"], context_of(page, config, files))
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> None:

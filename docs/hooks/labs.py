@@ -1,7 +1,7 @@
 """MkDocs hook: shows labs, notebooks kept as text, as pages like all others.
 
-A lab is a jupytext percent script under `docs/lab/`. mkdocs-jupyter makes a page of it, executes
-it and publishes its notebook; `notebooks` makes that notebook and takes its outputs as data. The
+A lab is a jupytext percent script under `docs/lab/`. mkdocs-jupyter makes a page of it and executes
+it; `notebooks` makes the notebook that is executed, and takes its outputs as data. The
 cells go through the site's own Markdown, so that formulas, links and code look and are checked as
 on every page, and none of mkdocs-jupyter's 600 kB of theme is used.
 """
@@ -16,9 +16,10 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from nbformat import reads, writes
 
+from docs.notebook import OUTPUT
 from notebooks import execution, outputs
 from notebooks.files import write
-from notebooks.lab import Lab, read_lab
+from notebooks.lab import Lab, named_cells, read_lab
 
 log = logging.getLogger("mkdocs.hooks.labs")
 OUTPUT_PLACE = re.compile(r"<lab-output data-cell=\"(\d+)\"></lab-output>")
@@ -50,19 +51,22 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return None
     notebook = reads(markdown, as_version=4)
     page.meta["description"] = notebook.metadata["description"]
+    names = named_cells(notebook)
     parts = []
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            parts.append(cell.source)
+            parts.append(OUTPUT.sub(lambda shown: output_place(names[shown["name"]]), cell.source))
         else:
             code = f"```python\n{cell.source}\n```"
             builds = cell.metadata.get("builds")  # the title of a cell that holds snippets' code
             parts.append(f"/// builds | {builds}\n\n{code}\n///" if builds else code)
-            parts.append(f'<lab-output data-cell="{index}"></lab-output>')
-    name = Path(page.file.src_uri).stem
-    download = f'<a class="md-button" href="{name}.ipynb" download>Download as a notebook</a>'
-    parts.insert(1, download)
+            parts.append(output_place(index))
     return "\n\n".join(parts)
+
+
+def output_place(cell: int) -> str:
+    """What stands on a lab's page where the output of a cell will be."""
+    return f'<lab-output data-cell="{cell}"></lab-output>'
 
 
 @event_priority(-100)  # after mkdocs-jupyter has put its own rendering in the page
@@ -79,11 +83,13 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
         content, toc = page.content, page.toc
         kept = execution.cached_path(lab, folder)
         log.info("%s: %s", "Cache hit" if kept.is_file() else "Executing", page.file.src_uri)
-        cells = execution.executed_notebook(lab, folder, lambda: execute(config, files)).cells
+        executed = execution.executed_notebook(lab, folder, lambda: execute(config, files))
+        cells = executed.cells
         page.content, page.toc = (
             OUTPUT_PLACE.sub(lambda match: outputs.outputs_html(cells[int(match[1])]), content),
             toc,
         )
+        page.meta["executed"] = executed  # of which docs/hooks/downloads.py makes the download
 
     page.render = render
     return page

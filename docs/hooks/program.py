@@ -9,7 +9,7 @@ import logging
 import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup
+from lxml import html as lxml_html
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
@@ -22,6 +22,7 @@ LINES = re.compile(r"(\d+)(?:-(\d+))?")
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 20  # of code
 WORD = re.compile(r"\w+")
+CLOSED = ".//details | .//math | .//*[contains(concat(' ', @class, ' '), ' folded ')]"
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> None:
@@ -40,6 +41,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
             "slow": run is not None and run.seconds > SLOW,
         }
         page.meta["program"] = blocks
+    if "executed" in page.meta:  # a lab
+        versions = page.meta["executed"].metadata["versions"]
+        head |= {"file": page.file.name, "minutes": minutes(html), "versions": versions}
     page.meta["head"] = head
 
 
@@ -75,10 +79,10 @@ def notes_of(page: Page, files: Files) -> list[dict[str, str]]:
 
 def minutes(html: str) -> int:
     """How long a page takes to read, one minute at least; what is closed at first is left out."""
-    soup = BeautifulSoup(html, "lxml")
-    for closed in soup.select("details, .folded, math"):
-        closed.decompose()
-    code = [pre.extract().get_text() for pre in soup.select("pre")]
-    words = len(WORD.findall(soup.get_text(" ")))
+    page = lxml_html.fragment_fromstring(html, create_parent=True)
+    for closed in page.xpath(CLOSED):
+        closed.drop_tree()
+    code = [pre.text_content() for pre in page.iter("pre")]
+    words = len(WORD.findall(" ".join(page.xpath(".//text()[not(ancestor::pre)]"))))
     lines = sum(block.strip().count("\n") + 1 for block in code)
     return max(1, round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE))

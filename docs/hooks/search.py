@@ -91,7 +91,7 @@ def document(article: html.HtmlElement, words: list[str], language: str) -> str:
         formula.attrib.pop("class")
     for node in article.xpath(LEFT_OUT):
         node.drop_tree()
-    if not language.startswith("zh"):
+    if not language.startswith("zh") and re.search(f"[{HAN}{MARKS}]", article.text_content()):
         for node in article.iter(etree.Element):
             node.text = node.text and BETWEEN_WORDS.sub(" ", node.text)
             node.tail = node.tail and BETWEEN_WORDS.sub(" ", node.tail)

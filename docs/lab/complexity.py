@@ -13,6 +13,50 @@
 # the operations, measures the time and the memory that they turn into, and finds where the growth
 # is another one than the table's, and why. Where the table's terms come from is in
 # [Complexity](../why-attention/complexity.md).
+#
+# /// know
+# What the layers do ([attention](../model/attention.md), [recurrence](../why-attention/recurrence.md),
+# [convolution](../why-attention/convolution.md), [restricted attention](../why-attention/restricted.md)),
+# and that a power of $n$ is a straight line on logarithmic axes.
+# ///
+#
+# /// learn
+# - How well the exponents of Table 1 predict the time that a layer takes, and where they do not.
+# - From which length on a recurrent layer is faster than attention, and why not before.
+# - What runs out first, time or memory.
+# ///
+
+# %% [markdown]
+# ## The result { #result }
+#
+# /// output | time
+# ///
+#
+# /// output | crossings
+# ///
+#
+# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. In time, the
+#   lines of long sequences approach slope 2 for attention and slope 1 for the others.
+# - **Corrected: what the layer costs.** The projections are not in the table, and at the lengths of
+#   sentences they are most of attention's work.
+# - **Corrected: recurrence is not slow because it computes much.** It computes least. Its time is
+#   the waiting, which is why it loses to attention until sequences are long.
+# - **Not in the table: memory.** $n^2$ numbers are what stops attention first, and a fused kernel
+#   does without them.
+# - **Not measured.** One thread, one sequence, forward only. With a batch each wait of the recurrent
+#   layer serves more sequences, so the crossing should come earlier. With more processors it should
+#   come later, because work can be shared out and waiting cannot.
+#
+# Every number here is of one machine, the one that built this site, and every build measures anew:
+#
+# /// output | machine
+# ///
+#
+# The numbers on [Complexity](../why-attention/complexity.md) are those of another run, which
+# `make bench` made and the repository keeps. So the two give other lengths for the same crossing. It
+# lies where a machine's waiting equals its computing, and machines, even the same machine on a busy
+# day, differ more in the ratio of these two than in either. What should agree is the order: recurrence
+# passes stored weights before the fused kernel, and a wider layer moves both to shorter sequences.
 
 # %% [markdown]
 # ## What is measured { #what-is-measured }
@@ -23,7 +67,7 @@
 # $n = 64$ to 8192 at $d = 64$, and the widths from $d = 64$ to 1024 at $n = 256$.
 #
 # - **Operations** are the FLOPs of all matrix products, by PyTorch's counter.
-# - **Time** is the shortest of many runs, by PyTorch's timer, in three passes over all sizes:
+# - **Time** is the shortest of many runs, by PyTorch's timer, in two passes over all sizes:
 #   whatever else the machine does can only make a run longer.
 # - **Memory** is the sum of all tensors that a layer has made and not yet let go, at its worst
 #   moment. Weights and input do not count.
@@ -126,11 +170,11 @@ def counted(name: str, n: int, d: int) -> int:
     return flops
 
 
-COUNTED = LENGTHS[:9]  # up to 1024; beyond, the formulas stand for the counts
+COUNTED = LENGTHS[:7]  # up to 512; beyond, the formulas stand for the counts
 flops_over_n = {name: [counted(name, n, WIDTH) for n in COUNTED] for name in LAYERS}
 flops_over_d = {name: [counted(name, LENGTH, d) for d in WIDTHS] for name in LAYERS}
 for name, column in flops_over_n.items():
-    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[9:]]
+    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[len(COUNTED):]]
 print("counted and equal to the formulas:", len(LAYERS) * (len(COUNTED) + len(WIDTHS)), "layers")
 
 # %% [markdown]
@@ -244,7 +288,7 @@ def over(sizes: list[tuple[int, int]], measure: Callable[..., float]) -> dict[st
     return results
 
 
-def timed(sizes: list[tuple[int, int]], passes: int = 3) -> dict[str, list[float]]:
+def timed(sizes: list[tuple[int, int]], passes: int = 2) -> dict[str, list[float]]:
     """The shortest time for each (n, d), of several passes over all of them."""
     columns = [over(sizes, lambda run: fastest_seconds(run, least=0.03)) for _ in range(passes)]
     return {
@@ -256,6 +300,7 @@ def timed(sizes: list[tuple[int, int]], passes: int = 3) -> dict[str, list[float
 seconds_over_n = timed([(n, WIDTH) for n in LENGTHS])
 seconds_over_d = timed([(LENGTH, d) for d in WIDTHS])
 
+# %% name="machine"
 print(f"{processor()}, {torch.get_num_threads()} thread")
 print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
 
@@ -299,7 +344,7 @@ def draw(sizes: list[int], values: dict[str, list[float]], x_label: str, y_label
     plt.show()
 
 
-# %% caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards to slope 2, the others keep slope 1; for short sequences the recurrent layer is far slower than all others."
+# %% name="time" caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards to slope 2, the others keep slope 1; for short sequences the recurrent layer is far slower than all others."
 milliseconds = {name: [1e3 * s for s in column] for name, column in seconds_over_n.items()}
 draw(LENGTHS, milliseconds, f"n, at d = {WIDTH}", "milliseconds")
 
@@ -421,11 +466,13 @@ for name, (_, operations) in parts.items():
 #
 # **Prediction.** Stored weights take $n^2$ numbers a head, in three copies at the worst moment:
 # the scores, their exponentials and the quotients. All other layers hold a few tensors of $(n, d)$.
+# Memory is the same at every repeat and on every machine, so every second length is enough.
 
 # %%
-memory_over_n = over([(n, WIDTH) for n in LENGTHS], peak_memory)
+WEIGHED = LENGTHS[::2]  # 64, 128, 256, ..., 8192
+memory_over_n = over([(n, WIDTH) for n in WEIGHED], peak_memory)
 EXPECTED = {name: 2 if "stored" in name else 1 for name in LAYERS}
-memory_fits = {name: upper(LENGTHS, values, 724) for name, values in memory_over_n.items()}
+memory_fits = {name: upper(WEIGHED, values, 724) for name, values in memory_over_n.items()}
 for name, fit in memory_fits.items():
     assert abs(fit[0] - EXPECTED[name]) < 0.05, (name, fit)
     print(f"{name:<26} exponent of n: {said(fit)}")
@@ -443,7 +490,7 @@ for name, values in memory_over_d.items():
 
 # %% caption="Memory of one layer against the length n, at d = 64, both logarithmic. Attention that stores its weights has slope 2; all others have slope 1 and lie close together."
 mebibytes = {name: [size / 2**20 for size in sizes] for name, sizes in memory_over_n.items()}
-draw(LENGTHS, mebibytes, f"n, at d = {WIDTH}", "MiB")
+draw(WEIGHED, mebibytes, f"n, at d = {WIDTH}", "MiB")
 
 # %% [markdown]
 # ## The fused kernel against the stored matrix { #fused }
@@ -454,12 +501,11 @@ draw(LENGTHS, mebibytes, f"n, at d = {WIDTH}", "MiB")
 
 # %%
 print("     n     time    memory  (stored / fused)")
-for i in range(0, len(LENGTHS), 2):
-    time_ratio, memory_ratio = (
-        column["attention, weights stored"][i] / column["attention, fused kernel"][i]
-        for column in (seconds_over_n, memory_over_n)
-    )
-    print(f"{LENGTHS[i]:>6}{time_ratio:>9.1f}{memory_ratio:>10.1f}")
+stored, fused = list(LAYERS)[:2]
+for i, n in enumerate(WEIGHED):
+    time_ratio = seconds_over_n[stored][2 * i] / seconds_over_n[fused][2 * i]
+    memory_ratio = memory_over_n[stored][i] / memory_over_n[fused][i]
+    print(f"{n:>6}{time_ratio:>9.1f}{memory_ratio:>10.1f}")
 
 # %% [markdown]
 # ## Where recurrence overtakes attention { #crossover }
@@ -470,7 +516,7 @@ for i in range(0, len(LENGTHS), 2):
 # time. It costs attention a time that grows with $n$. So there is one crossing. A wider layer moves it
 # to shorter sequences: the waits stay, and the products of attention grow.
 
-# %%
+# %% name="crossings"
 def crossing(lengths: list[int], rising: list[float], other: list[float]) -> float | None:
     """Where the rising line passes the other one, straight between points, in logarithms."""
     gaps = [math.log(a / b) for a, b in zip(rising, other, strict=True)]
@@ -547,18 +593,3 @@ for name, cost in COSTS.items():
 print()
 within = [1 / 3 < ratio < 3 for ratios in predicted.values() for ratio in ratios]
 print(f"within a factor of three: {sum(within)} of {len(within)} measurements")
-
-# %% [markdown]
-# ## What this confirms, and what it corrects { #conclusions }
-#
-# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. In time, the
-#   lines of long sequences approach slope 2 for attention and slope 1 for the others.
-# - **Corrected: what the layer costs.** The projections are not in the table, and at the lengths of
-#   sentences they are most of attention's work.
-# - **Corrected: recurrence is not slow because it computes much.** It computes least. Its time is
-#   the waiting, which is why it loses to attention until sequences are long.
-# - **Not in the table: memory.** $n^2$ numbers are what stops attention first, and a fused kernel
-#   does without them.
-# - **Not measured.** One thread, one sequence, forward only. With a batch each wait of the recurrent
-#   layer serves more sequences, so the crossing should come earlier. With more processors it should
-#   come later, because work can be shared out and waiting cannot.

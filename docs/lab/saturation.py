@@ -12,6 +12,39 @@
 # This lab measures what the division by $\sqrt{d_k}$ does at initialisation: how the attention
 # weights and the gradients change as $d_k$ grows, with the division and without it. The theory is
 # in [the derivation](../derivations/scale.md).
+#
+# /// know
+# [Scaled dot-product attention](../model/attention.md), which this lab runs with the division and
+# without it, and what a gradient is.
+# ///
+#
+# /// learn
+# - How fast softmax saturates where scores are not divided, and what that means in numbers.
+# - Which gradient vanishes then, for which queries, and which gradient grows.
+# - From which width on it matters.
+# ///
+
+# %% [markdown]
+# ## The result { #result }
+#
+# /// output | result
+# ///
+#
+# The notes say: without the division the first attention is close to one-hot, and so the gradient
+# vanishes.
+#
+# - **Confirmed.** The weights without the scale approach one-hot. At $d_k = 64$ the largest of 64
+#   weights is 0.8 on average. With the scale, entropy, largest weight and gradients do not depend
+#   on $d_k$, but for the few smallest widths.
+# - **Corrected: which gradient.** The gradient that goes through softmax, to queries and keys, is
+#   the one in danger. The values' gradient grows.
+# - **Corrected: for whom, and when.** It is the typical query's gradient that vanishes, and only at
+#   widths of several hundred does a typical query receive less than with the scale. At $d_k = 64$
+#   it receives more, and unevenly: a fifth of the rows of scores get almost nothing, and others
+#   make up for it. Averaged over all queries, what reaches the query does not fall at all.
+# - **Not measured.** This is the state before the first step of training, with normal components
+#   that are independent and of variance 1. Whether and how fast a model recovers is another
+#   question; the paper itself only *suspects* small gradients (section 3.2.1).
 
 # %% [markdown]
 # ## What is measured { #what-is-measured }
@@ -230,14 +263,18 @@ finish(axes, "gradient (median)", loc="lower left")
 
 # %% [markdown]
 # **Look for** how unequal the queries are. With the scale no query is starved. Without it, one in
-# five is at $d_k = 64$, and two in three at $d_k = 1024$. The gradient has gone to the others.
+# five is at $d_k = 64$, and two in three at $d_k = 1024$. The gradient has gone to the others. The
+# largest weight is drawn beside it once more, because it is the cause. This is the drawing that
+# stands under [The result](#result).
 
-# %% caption="Share of queries whose gradient at the input of softmax is below 0.01, against d_k. With the scale there are none; without, 21 % at d_k = 64 and 67 % at d_k = 1024."
+# %% name="result" caption="Largest of the 64 weights, and share of starved queries, whose gradient at the input of softmax is below 0.01, against d_k. With the scale the largest weight stays at 0.1 and no query is starved. Without, the largest weight is 0.8 at d_k = 64 and 0.94 at d_k = 1024, and 21 % and 67 % of the queries are starved."
 figure, axes = plt.subplots()
-draw(axes, True, "starved", "with 1/√d_k", **WITH)
-draw(axes, False, "starved", "without", **WITHOUT)
-axes.set_ylim(-0.03, 1)
-finish(axes, "share of starved queries", loc="upper left")
+draw(axes, False, "largest weight", "largest weight, without 1/√d_k", **WITHOUT)
+draw(axes, False, "starved", "starved, without", color="C3", marker="D", linestyle="-.")
+draw(axes, True, "largest weight", "largest weight, with", **WITH)
+draw(axes, True, "starved", "starved, with", color="C2", marker="^", linestyle=":")
+axes.set_ylim(-0.03, 1.05)
+finish(axes, "weight, or share of queries", loc="upper left")
 
 # %% [markdown]
 # ## The numbers { #numbers }
@@ -281,24 +318,6 @@ display(HTML(table(True)))
 display(HTML(table(False)))
 
 # %% [markdown]
-# ## What this confirms, and what it corrects { #conclusions }
-#
-# The notes say: without the division the first attention is close to one-hot, and so the gradient
-# vanishes.
-#
-# - **Confirmed.** The weights without the scale approach one-hot. At $d_k = 64$ the largest of 64
-#   weights is 0.8 on average. With the scale, entropy, largest weight and gradients do not depend
-#   on $d_k$, but for the few smallest widths.
-# - **Corrected: which gradient.** The gradient that goes through softmax, to queries and keys, is
-#   the one in danger. The values' gradient grows.
-# - **Corrected: for whom, and when.** It is the typical query's gradient that vanishes, and only at
-#   widths of several hundred does a typical query receive less than with the scale. At $d_k = 64$
-#   it receives more, and unevenly: a fifth of the rows of scores get almost nothing, and others
-#   make up for it. Averaged over all queries, what reaches the query does not fall at all.
-# - **Not measured.** This is the state before the first step of training, with normal components
-#   that are independent and of variance 1. Whether and how fast a model recovers is another
-#   question; the paper itself only *suspects* small gradients (section 3.2.1).
-#
 # ## Versions { #versions }
 
 # %%

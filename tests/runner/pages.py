@@ -84,11 +84,11 @@ def expand(page: Path, root: Path) -> list[Line]:
     preprocessor = md.preprocessors["snippet"]
     lines = []
     for number, text in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
-        here = location(page, number, root)
         include = preprocessor.RE_ALL_SNIPPETS.match(text)
         try:
             expanded = preprocessor.run([text])
         except SnippetMissingError as error:
+            here = location(page, number, root)
             raise PageError(f"{here}: this include failed: {error}") from None
         if include is None or include["escape"]:
             lines.extend(Line(kept, page, number, number) for kept in expanded)
@@ -96,6 +96,7 @@ def expand(page: Path, root: Path) -> list[Line]:
         target = preprocessor.parse_snippet_target((include["snippet"] or "")[1:-1])
         source = preprocessor.get_snippet_path(target["path"]) if target else None
         if source is None or target["start"]:
+            here = location(page, number, root)
             raise PageError(f'{here}: write one include a line, as --8<-- "path:region"')
         written = Path(source).read_text(encoding="utf-8").split("\n")
         marks = [preprocessor.match_section(line) for line in written]
@@ -116,20 +117,23 @@ def find_fences(lines: list[Line], page: Path, root: Path) -> list[CodeBlock]:
         PageError: At a fence that would be read in another way by pytest-codeblocks than by
             MkDocs, and at a mark that skips or excuses a block.
     """
+
+    def here() -> str:
+        return place(line, page, root)
+
     text = []
     marker = None  # of the fence that is open
     indent = opened = ""
     above = None  # the info string of the last fence, or the mark that stands under it
     for line in lines:
-        here = place(line, page, root)
         fence, mark = FENCE.match(line.text), MARK.search(line.text)
         if marker is None and fence:
-            marker, indent, opened = fence["marker"], fence["indent"], here
+            marker, indent, opened = fence["marker"], fence["indent"], here()
             if line.path != page:
-                raise PageError(f"{here}: a fence has to stand on the page, not in an include")
+                raise PageError(f"{here()}: a fence has to stand on the page, not in an include")
             if above == OUTPUT_MARK and fence["info"].strip() != "text":
-                raise PageError(f"{here}: a ```text fence has to follow the mark for output")
-            above = check_info(fence, here)
+                raise PageError(f"{here()}: a ```text fence has to follow the mark for output")
+            above = check_info(fence, here())
             text.append(f"{indent}{marker}{above}")
             continue
         # Without its indent pytest-codeblocks would lose an empty line of an indented block.
@@ -137,12 +141,12 @@ def find_fences(lines: list[Line], page: Path, root: Path) -> list[CodeBlock]:
         if marker is not None and line.text.strip() == marker:
             marker = None
         elif marker is not None and line.text.lstrip().startswith(marker):
-            raise PageError(f"{here}: the fence of {opened} is not closed before this one")
+            raise PageError(f"{here()}: the fence of {opened} is not closed before this one")
         elif marker is None and mark:
             if mark[1] != OUTPUT_MARK:
-                raise PageError(f"{here}: every block runs, so the mark {mark[1]} is refused")
+                raise PageError(f"{here()}: every block runs, so the mark {mark[1]} is refused")
             if above != "python":
-                raise PageError(f"{here}: the mark for output has to follow a Python block")
+                raise PageError(f"{here()}: the mark for output has to follow a Python block")
             above = OUTPUT_MARK
     if marker is not None:
         raise PageError(f"{opened}: this fence is never closed")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from docs.palette import PaletteError
+from tests import ROOT
 from tests.runner import accept as accept_module
 from tests.runner.drawings import FOLDER, first_difference, shown
 from tests.runner.pages import PageError, read_blocks
 from tests.runner.program import Program
 from tests.runner.small_site import make_site
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DRAWING = """\
 ```python

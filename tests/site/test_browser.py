@@ -19,9 +19,10 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(node => {
   node.outerHTML.slice(0, 120)}`)"""
 # A page of code and formulas is made of thousands of pieces that look alike. Their contrast is the
 # same, so one of each look is kept: same classes as far up as the article, colour, ground and type.
-# It is the one with most letters, since axe judges neither signs nor a single character.
+# It is the one with most letters, since axe judges neither signs nor a single character. All looks
+# are read before a node goes: each removal makes the browser work out the styles anew.
 KEEP_ONE_OF_EACH_LOOK = """() => {
-  const kept = new Map();
+  const kept = new Map(), spare = [];
   const letters = node => node.textContent.replace(/[^\\p{L}\\p{N}]/gu, "").length;
   const ground = node => {
     for (; node; node = node.parentElement) {
@@ -37,12 +38,13 @@ KEEP_ONE_OF_EACH_LOOK = """() => {
     const look = [node.localName, classes(node), color, ground(node), opacity, fontSize,
       fontWeight, fontStyle].join();
     const one = kept.get(look);
-    if (one && letters(one) >= letters(node)) node.remove();
+    if (one && letters(one) >= letters(node)) spare.push(node);
     else {
-      one?.remove();
+      if (one) spare.push(one);
       kept.set(look, node);
     }
   }
+  for (const node of spare) node.remove();
   return kept.size;
 }"""
 PAGE_LIMIT = 150_000  # bytes, compressed, with all that the page loads

@@ -1,6 +1,5 @@
 """MkDocs as people start it: by its own name, from any folder, in a checkout of any name."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -11,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.runner import small_site
-from tests.runner.small_site import ROOT
+from tests import ROOT
 
 MKDOCS = Path(sys.executable).with_name("mkdocs")
 PAGE = """\
@@ -36,6 +34,8 @@ def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "a #1: copy"
     for name in ("docs/extensions", "docs/hooks", "docs/overrides", "docs/assets", "snippets"):
         shutil.copytree(ROOT / name, root / name)
+    for path in (ROOT / "docs").glob("*.py"):  # what hooks and extensions share
+        shutil.copy(path, root / "docs")
     shutil.copy(ROOT / "mkdocs.yml", root / "site.yml")
     (root / "docs" / "index.md").write_text(PAGE, encoding="utf-8")
     (root / "mkdocs.yml").write_text("INHERIT: site.yml\nnav: null\n", encoding="utf-8")
@@ -66,19 +66,36 @@ def test_mkdocs_by_its_own_name_builds_the_site(where: str, checkout: Path, tmp_
     assert not any(elsewhere.iterdir())
 
 
+SMALL_SITE = """\
+import sys
+from pathlib import Path
+from tests.runner.small_site import ROOT, build_site, make_site
+root, page = map(Path, sys.argv[1:])
+make_site(root, page)
+print(ROOT)
+print(build_site(root)[page.stem])
+"""
+
+
 def test_small_sites_are_made_in_a_checkout_of_any_name(checkout: Path, tmp_path: Path) -> None:
-    copy = checkout / Path(small_site.__file__).relative_to(ROOT)
-    copy.parent.mkdir(parents=True)
-    shutil.copy(small_site.__file__, copy)
-    spec = importlib.util.spec_from_file_location("small_site_of_a_copy", copy)
-    copied = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(copied)
-    assert checkout == copied.ROOT
-    (tmp_path / "formula.md").write_text("# Formula\n\n$d_k$\n", encoding="utf-8")
+    for name in ("__init__.py", "runner/__init__.py", "runner/small_site.py"):
+        copy = checkout / "tests" / name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "tests" / name, copy)
+    page = tmp_path / "formula.md"
+    page.write_text("# Formula\n\n$d_k$\n", encoding="utf-8")
     root = tmp_path / "b #2: site"
     root.mkdir()
-    copied.make_site(root, tmp_path / "formula.md")
-    assert 'data-latex="d_k"' in copied.build_site(root)["formula"]
+    run = subprocess.run(
+        [sys.executable, "-c", SMALL_SITE, str(root), str(page)],
+        cwd=checkout,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"{checkout}\n")
+    assert 'data-latex="d_k"' in run.stdout
 
 
 def test_an_extension_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ElementHandle, Page
+from playwright.sync_api import Browser, JSHandle, Page
 
 from docs.program import program_text
 from tests import ROOT
@@ -30,6 +30,25 @@ var topOf = (button) => button.getBoundingClientRect().y;
 window.buttons = {VISIBLE}.sort((a, b) => topOf(a) - topOf(b));
 window.buttons.length
 """
+# Empties the clipboard and brings a button into view; says where a pointer hits it, and what else
+# lies there in its place.
+AIM = """async (button) => {
+  await navigator.clipboard.writeText("");
+  button.scrollIntoView({ block: "center", behavior: "instant" });
+  const { x, y, width, height } = button.getBoundingClientRect();
+  const place = [x + width / 2, y + height / 2];
+  const hit = document.elementFromPoint(...place);
+  return [...place, button.contains(hit) ? null : hit?.outerHTML.slice(0, 120) ?? "nothing"];
+}"""
+# What a browser puts on the clipboard is there a moment later.
+COPIED = """async () => {
+  for (const end = performance.now() + 20000; performance.now() < end; ) {
+    const text = await navigator.clipboard.readText();
+    if (text) return text;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return null;
+}"""
 
 
 @pytest.fixture
@@ -41,18 +60,20 @@ def reader(browser: Browser, address: str) -> Iterator[Page]:
     context.close()
 
 
-def copied_by(page: Page, button: ElementHandle) -> str:
-    """What a button puts on the clipboard, which the browser may take a moment for."""
-    page.evaluate("navigator.clipboard.writeText('')")
-    button.click()
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text !== '')")
-    return page.evaluate("navigator.clipboard.readText()")
+def copied_by(page: Page, button: JSHandle) -> str:
+    """What a button puts on the clipboard when a pointer presses it."""
+    x, y, covered_by = button.evaluate(AIM)
+    assert covered_by is None, f"a button is covered by {covered_by}"
+    page.mouse.click(x, y)
+    copied = page.evaluate(COPIED)
+    assert copied is not None, f"nothing is copied by {button.evaluate('node => node.outerHTML')}"
+    return copied
 
 
 def pressed(page: Page) -> str:
     """What the visible copy buttons give, pressed one after another and put together."""
     count = page.evaluate(TOP_TO_BOTTOM)
-    buttons = [page.evaluate_handle(f"buttons[{index}]").as_element() for index in range(count)]
+    buttons = [page.evaluate_handle(f"buttons[{index}]") for index in range(count)]
     return "\n\n".join(copied_by(page, button) for button in buttons) + "\n"
 
 

@@ -59,6 +59,7 @@ plt.plot([1, 2])
 plt.title("One to two")
 plt.show()
 """
+FIRST = len(HEADER.splitlines()) + 2  # the line of a lab's first `# %%`
 SVG = '\n# %config InlineBackend.figure_formats = ["svg"]'
 
 
@@ -157,6 +158,14 @@ def test_a_lab_without_a_description_is_refused(project: Path) -> None:
         read_lab(project / "lab.py", project)
 
 
+def test_an_output_that_no_cell_puts_out_is_refused_with_its_line(project: Path) -> None:
+    text = " [markdown]\n# Words\n#\n# /// output | {}\n# ///"
+    named = ' name="sum"\nprint(1 + 1)'
+    assert written(project, text.format("sum"), named)
+    said = refusal(project, text.format("total"), named)
+    assert said == f"lab.py:{FIRST + 3}: no cell of this lab has the name total"
+
+
 def test_every_line_of_a_cell_is_known_to_its_file(project: Path) -> None:
     text = lab(PARTS, "\n\nprint(total(Pair(3)))", " [markdown]\n# Words")
     (project / "lab.py").write_text(text, encoding="utf-8")
@@ -212,7 +221,9 @@ def unfriendly(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_builders_own_settings_change_nothing(project: Path) -> None:
+def test_the_builders_own_settings_change_nothing_and_a_second_build_executes_nothing(
+    project: Path,
+) -> None:
     files = {
         "docs/lab/drawn.py": lab(SVG, DRAWN, PARTS, f"{SUM}\n1 + 1\ntotal"),
         "snippets/pair.py": PAIR,
@@ -229,6 +240,9 @@ def test_the_builders_own_settings_change_nothing(project: Path) -> None:
         assert run.returncode == 0, run.stdout
         built[name] = (root / "site" / "lab" / "drawn" / "index.html").read_text(encoding="utf-8")
     assert built["plain"] == built["unfriendly"]
+    log = build(project / "plain").stdout
+    assert "Cache hit: lab/drawn.py" in log
+    assert "Converting notebook" not in log
     assert BeautifulSoup(built["plain"], "lxml").find("svg")["aria-label"] == "A line."
 
 
@@ -259,7 +273,6 @@ def lab_build(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     return run
 
 
-FIRST = len(HEADER.splitlines()) + 2  # the line of a lab's first `# %%`
 DRAWING = new_output("display_data", {"image/svg+xml": "<svg/>", "text/plain": "drawn"})
 DOTS = new_output("display_data", {"image/png": "AAAA", "text/plain": "dots"})
 PRINTED = new_output("stream", text="1\n")

@@ -8,12 +8,14 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from docs.notebook import Context, collect, of_page, standalone
+from docs.notebook import Context, collect, of_lab, of_page, standalone
 from docs.program import requirements
+from notebooks import kernel
 from tests import ROOT
 from tests.runner.pages import read_blocks, site_config, trimmed
-from tests.site.built import DOCS, PROGRAMS, built
+from tests.site.built import DOCS, LABS, PROGRAMS, built
 
 FORMATTED = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 LEFT_OVER = [r"\{ ?#", r"^/// ?", r"--8<--", r"\\label\{", r"\\eqref", r"\{equation\}", r"<figc"]
@@ -44,7 +46,28 @@ def test_the_cells_are_the_pages_blocks_with_their_output(page: str, site: Path)
     assert kinds.count("display_data") == drawings
 
 
-@pytest.mark.parametrize("page", PROGRAMS)
+@pytest.mark.parametrize("lab", LABS)
+def test_a_labs_notebook_has_the_outputs_of_its_page(lab: str, site: Path) -> None:
+    page = BeautifulSoup(built(site, lab).read_text(encoding="utf-8"), "lxml")
+    cells = notebook_of(lab, site).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    python = [re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE) for cell in code]
+    needs = requirements("\n\n".join(python))
+    assert {"torch", "matplotlib"} <= set(needs)
+    assert code[0].source == f"%pip install --quiet {' '.join(needs)}"
+    printed = [out.text for cell in code for out in cell.outputs if out.output_type == "stream"]
+    assert printed
+    shown = [block.get_text() for block in page.select("article .language-text pre")]
+    assert all(text.strip() in (block.strip() for block in shown) for text in printed)
+    drawn = [out for cell in code for out in cell.outputs if "image/svg+xml" in out.get("data", {})]
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert len(page.select("article figure.plot")) == len(drawn) + text.count("<img ")
+    for caption in page.select("article figure.plot figcaption"):
+        assert f"*{caption.get_text()}*" in text
+    assert text.index("<img ") < text.index("## What is measured"), "the result does not come first"
+
+
+@pytest.mark.parametrize("page", [*PROGRAMS, *LABS])
 def test_the_text_holds_nothing_that_only_this_site_understands(page: str, site: Path) -> None:
     cells = [cell.source for cell in notebook_of(page, site).cells if cell.cell_type == "markdown"]
     text = FORMATTED.sub("", "\n\n".join(cells))
@@ -86,7 +109,13 @@ def test_a_notebook_prints_what_its_page_shows(page: str, site: Path, tmp_path: 
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    # A kernel of this environment, in which every package is found installed: pip may ask no index,
+    # so it changes nothing, and fails where a package is missing.
+    with kernel.environment(tmp_path / "home"), pytest.MonkeyPatch.context() as variables:
+        variables.setenv("PIP_NO_INDEX", "1")
+        variables.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+        resources = {"metadata": {"path": str(tmp_path)}}
+        NotebookClient(notebook, timeout=300, resources=resources).execute()
     printed = [
         "".join(output.text for output in cell.outputs if output.output_type == "stream")
         for cell in notebook.cells
@@ -122,6 +151,26 @@ def test_boxes_formulas_and_links_become_plain_markdown() -> None:
         "print(1)",
     ]
     assert notebook.cells[-1].outputs[0].text == "1\n"
+
+
+def test_a_lab_keeps_its_outputs_and_shows_the_named_one_where_its_text_says() -> None:
+    svg = {"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}
+    drawn = new_code_cell("plot()", outputs=[new_output("display_data", svg)])
+    drawn.metadata.update(name="line", caption="A line.")
+    printed = new_code_cell("print(1)", outputs=[new_output("stream", text="1\n")])
+    printed.metadata.update(name="one")
+    text = "# Lab { #lab }\n\n/// know\nA [page](b.md).\n///"
+    text += "".join(f"\n\n/// output | {name}\n///" for name in ("line", "one"))
+    notebook = of_lab(new_notebook(cells=[new_markdown_cell(text), drawn, printed]), context())
+    head, body, *cells = [cell.source for cell in notebook.cells]
+    assert head == "# Title\n\n*Of [Title](https://site.invalid/page/).*"
+    image = '<img alt="A line." src="data:image/svg+xml;base64,PHN2Zy8+">'
+    assert body == (
+        "**Know**\n\nA [page](https://site.invalid/b.md).\n\n"
+        f"{image}\n\n*A line.*\n\n```text\n1\n```"
+    )
+    assert cells == ["plot()", "*A line.*", "print(1)"]
+    assert [len(cell.get("outputs", [])) for cell in notebook.cells] == [0, 0, 1, 0, 1]
 
 
 def test_a_drawing_stands_alone() -> None:

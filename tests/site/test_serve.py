@@ -12,7 +12,7 @@ import pytest
 
 from tests import ROOT
 
-HOOKS = [str(ROOT / "docs/hooks" / name) for name in ("port.py", "page.py")]
+HOOKS = [str(ROOT / "docs/hooks" / name) for name in ("port.py", "build_error.py")]
 CONFIG = f"""\
 site_name: A site of one page
 theme: {{name: null, custom_dir: theme}}
@@ -29,10 +29,7 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "mkdocs.yml").write_text(CONFIG, encoding="utf-8")
     for name in ("docs", "theme"):
         (tmp_path / name).mkdir()
-    # Material's search dialog, which the hook of every page looks for.
-    (tmp_path / "theme/main.html").write_text(
-        '<div data-md-component="search" role="dialog"></div>{{ page.content }}', encoding="utf-8"
-    )
+    (tmp_path / "theme/main.html").write_text("{{ page.content }}", encoding="utf-8")
     (tmp_path / "docs/index.md").write_text("---\ndescription: One.\n---\n# One\n", "utf-8")
     return tmp_path
 

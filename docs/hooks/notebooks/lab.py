@@ -10,6 +10,7 @@ import jupytext
 from mkdocs.exceptions import BuildError
 from nbformat import NotebookNode
 
+from docs.notebook import OUTPUT
 from notebooks.snippets import Inliner, Line
 
 VERSIONED = ("torch", "numpy", "matplotlib", "scipy", "ipython", "ipykernel", "matplotlib-inline")
@@ -53,7 +54,8 @@ def read_lab(script: Path, root: Path) -> Lab:
 
     Raises:
         BuildError: With file and line, if the script does not begin every cell with `# %%`, has no
-            description, or imports a snippet that is not there.
+            description, imports a snippet that is not there, or shows the output of a cell that
+            is not there.
     """
     notebook = jupytext.read(script)
     here = script.relative_to(root)
@@ -77,6 +79,12 @@ def read_lab(script: Path, root: Path) -> Lab:
                 cell.metadata.setdefault("builds", BUILDS)
             cell.source = source
         cell["id"] = f"cell-{index}"  # jupytext draws a new one each time
+    names = named_cells(notebook)
+    for index, cell in enumerate(notebook.cells):
+        for shown in OUTPUT.finditer(cell.source) if cell.cell_type == "markdown" else ():
+            if shown["name"] not in names:
+                line = markers[index] + 1 + cell.source[: shown.start()].count("\n")
+                raise BuildError(f"{here}:{line}: no cell of this lab has the name {shown['name']}")
     notebook.metadata = NotebookNode(
         {
             "description": notebook.metadata["description"],
@@ -90,3 +98,12 @@ def read_lab(script: Path, root: Path) -> Lab:
     )
     notebook.nbformat_minor = 5
     return Lab(script, root, notebook, lines, markers)
+
+
+def named_cells(notebook: NotebookNode) -> dict[str, int]:
+    """The cells that have a name, `# %% name="time"`, by which text shows what they put out."""
+    return {
+        cell.metadata["name"]: index
+        for index, cell in enumerate(notebook.cells)
+        if "name" in cell.metadata
+    }
