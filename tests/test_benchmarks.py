@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from benchmarks.record import DATA
+from snippets.layer_costs import restricted, stored_attention
 from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
 from snippets.seconds_and_bytes import fit_exponent
+from tests import ROOT
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -99,6 +101,38 @@ def test_the_exponents_of_time_depart_as_the_page_says() -> None:
     for layer in ("attention, weights stored", "restricted attention"):
         assert fits[layer]["d"][1] > 1.4
     assert fits["recurrent"]["d"][0] < fits["convolutional"]["d"][0]
+
+
+def test_the_page_reads_the_fits_with_their_intervals() -> None:
+    """What docs/why-attention/complexity.md says of the times, held to the recorded fits."""
+    recorded = facts("complexity")
+    fits = recorded["time_fits"]
+    for layer in ("recurrent", "restricted attention", "attention, fused kernel"):
+        table = 2 if layer == "attention, fused kernel" else 1
+        assert fits[layer]["n"][1] < table < fits[layer]["n"][2], layer
+    assert 1 < fits["convolutional"]["n"][1] < 1.02
+    assert [round(value, 2) for value in fits["attention, fused kernel"]["n"]] == [1.95, 1.87, 2.03]
+    assert fits["recurrent"]["d"][1] < 1 < 2 < fits["recurrent"]["d"][2]
+    widths = [width for width in recorded["sizes"]["widths"] if width >= 256]
+    for layer, cost, exponent in (
+        ("attention, weights stored", lambda d: stored_attention(256, d, d // 64), 1.79),
+        ("restricted attention", lambda d: restricted(256, d, 16), 1.95),
+    ):
+        counted = fit_exponent(widths, [cost(d).flops for d in widths])[0]
+        assert counted == pytest.approx(exponent, abs=0.005), layer
+        assert fits[layer]["d"][1] < counted < fits[layer]["d"][2], layer
+    seconds = dict(
+        zip(recorded["sizes"]["widths"], recorded["seconds_over_d"]["recurrent"], strict=True)
+    )
+    assert [round(1000 * seconds[d], 1) for d in (64, 256)] == [2.9, 4.9]
+
+
+def test_the_page_quotes_the_recorded_rates() -> None:
+    rates = facts("complexity")["rates"]
+    page = " ".join((ROOT / "docs/why-attention/complexity.md").read_text(encoding="utf-8").split())
+    flops, bandwidth = rates["flops"] / 1e9, rates["bandwidth"] / 1e9
+    quoted = f"{flops:.0f} GFLOP/s, {bandwidth:.1f} GB/s and {rates['latency'] * 1e6:.1f} µs"
+    assert quoted in page
 
 
 def test_a_wider_recurrent_layer_overtakes_attention_earlier() -> None:
