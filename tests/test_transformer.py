@@ -13,6 +13,7 @@ from torch.export import Dim, export
 
 from snippets.masks import causal_mask, padding_mask
 from snippets.transformer import Transformer
+from tests import ROOT
 from tests.oracle import (
     F64,
     HALVES,
@@ -445,3 +446,21 @@ def test_rejects_what_does_not_fit() -> None:
         model(src, tgt, src_mask, tgt_mask.float())
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'tgt_mask'"):
         model(src, tgt, src_mask)  # a forgotten mask is an error
+
+
+def test_the_figure_of_the_overview_has_the_parameters_of_the_base_model() -> None:
+    svg = (ROOT / "docs/assets/figures/overview.svg").read_text(encoding="utf-8")
+    told = dict(re.findall(r'<text x="180" y="722">([^:<]+): ([^<]+)</text>', svg))
+    layer = Transformer(11, 11, n_layers=1).decoder.layers[0]
+
+    def parameters(module: nn.Module) -> str:
+        return f"{sum(weights.numel() for weights in module.parameters()):,} parameters"
+
+    parts = [module for module in layer.modules() if type(module).__name__ != "DecoderLayer"]
+    found = {type(module).__name__: parameters(module) for module in parts}
+    assert told["self-attention"] == found["MultiHeadAttention"]
+    assert told["masked self-attention"] == told["cross-attention"] == told["self-attention"]
+    assert told["feed-forward"] == found["FeedForward"]
+    assert told["add and norm"] == found["LayerNorm"]
+    assert told["token embedding"] == f"{37_000 * 512:,} parameters"
+    assert told["softmax"] == told["positional encoding"] == "no parameters"

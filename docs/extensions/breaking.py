@@ -8,8 +8,8 @@ with a relation, where that is not enough with an operator, and in the end withi
 
 from xml.etree.ElementTree import Element
 
-RELATIONS = frozenset("=≠≤≥<>≈≡∼≃≪≫∝∈∉⊂⊆→←⇒⇔⟶⟹⟺⟸↦≔:")
-OPERATORS = frozenset("+−±∓⋅·×⊙∘⊕")
+RELATIONS = frozenset("=≠≤≥<>≈≡∼≃≪≫∝∈∉⊂⊆→←⇒⇔⟶⟹⟺⟸↦≔:")  # noqa: RUF001 (as MathML has them)
+OPERATORS = frozenset("+−±∓⋅·×⊙∘⊕")  # noqa: RUF001 (as MathML has them)
 OPENING = frozenset("([{⟨⌊⌈")
 CLOSING = frozenset(")]}⟩⌋⌉")
 SCRIPTS = ("msub", "msup", "msubsup")

@@ -1,8 +1,8 @@
 """Markdown extension: a table that is too wide for a phone becomes one card a row there.
 
 Every cell of such a table carries the head of its column as `data-label`, which the style sheet
-shows above the cell on a narrow screen. Whether a table is too wide is judged by its words: what may
-not be broken, and how much text a column is asked to hold.
+shows above the cell on a narrow screen. Whether a table is too wide is judged by its words: what
+may not be broken, and how much text a column is asked to hold.
 """
 
 from xml.etree.ElementTree import Element
@@ -14,7 +14,7 @@ PHONE = 47  # characters that a line of a table holds on a screen of 390 px
 MARGIN = 2  # characters between two columns
 COMFORT = 14  # characters below which a column with more text is a chimney
 LONG = 20  # characters from which on a cell takes the whole width of its card
-POWERS = {"2": "²", "3": "³", "⊤": "ᵀ"}
+POWERS = {"2": "²", "3": "³", "⊤": "ᵀ"}  # noqa: RUF001 (as MathML has it)
 ROLES = {"tr": "row", "th": "columnheader", "td": "cell"}
 
 

@@ -1,4 +1,4 @@
-"""What axe finds on a page: WCAG 2.1 AA, and more on the names of dialogs and size of targets."""
+"""What axe finds on a page: WCAG 2.1 AA, and the names of dialogs and the size of targets."""
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page

@@ -174,3 +174,30 @@ def test_every_fixture_page_is_tested() -> None:
 def test_without_mkdocs_an_error_names_the_line() -> None:
     with pytest.raises(MathError, match=r'^line:3: Unknown command "\\nonsense"'):
         convert("# Title\n\nThe formula $\\nonsense$.")
+
+
+def groups(latex: str) -> list[str]:
+    """The texts of the groups of a displayed formula that a narrow screen may break into lines."""
+    page = BeautifulSoup(convert(f"$$\n{latex}\n$$"), "lxml")
+    return ["".join(part.get_text().split()) for part in page.select("mrow.part")]
+
+
+def test_a_displayed_formula_may_be_broken_before_a_relation_and_an_operator() -> None:
+    assert groups("a + (b = c) = d + e + f + g + h") == ["a+(b=c)", "=d+e+f+g+h"]
+    assert groups(r"abcdefgh + ijklmnop = -q") == ["abcdefgh", "+ijklmnop", "=\N{MINUS SIGN}q"]
+    assert groups(r"abcdef = d, \qquad efghij = h") == ["abcdef", "=d,", "efghij", "=h"]
+
+
+def test_a_distance_between_rows_is_not_taken_for_text() -> None:
+    rows = convert("$$\n\\begin{aligned} a &= b \\\\[0.6em] c &= d \\end{aligned}\n$$")
+    assert "0.6" not in BeautifulSoup(rows, "lxml").get_text()
+
+
+def test_a_wide_table_has_the_heads_of_its_columns_in_every_cell() -> None:
+    row = "| `scaled_dot_product_attention` | a long text about it | $n^2 d_k$ |"
+    wide = BeautifulSoup(convert(f"| name | words | $O(n^2)$ |\n|---|---|---|\n{row}\n"), "lxml")
+    assert wide.table.has_attr("data-cards")
+    assert [td["data-label"] for td in wide.select("td")] == ["name", "words", "O(n²)"]
+    assert wide.table["role"] == "table"
+    narrow = BeautifulSoup(convert("| a | b |\n|---|---|\n| 1 | 2 |\n"), "lxml")
+    assert not narrow.table.has_attr("data-cards")

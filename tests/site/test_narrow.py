@@ -33,7 +33,8 @@ WITHOUT_A_SIGN = """async () => {
       node.scrollLeft = left;
       await frame(); await frame();
       const [start, end] = fades(node);
-      if (start !== left > 1 || end !== left < hidden - 1)
+      const at = node.scrollLeft;
+      if (start !== at > 1 || end !== at < hidden - 1)
         faults.push(`at ${Math.round(left)} of ${hidden}: ${name(node)}`);
     }
     node.scrollLeft = 0;
@@ -49,7 +50,13 @@ LETTERS = """smallest => {
       const box = text.getBoundingClientRect();
       if (!box.width) continue;
       const what = `${svg.querySelector("title")?.textContent ?? ""}: ${text.textContent}`;
-      if (box.left < frame.left - 1 || box.right > frame.right + 1
+      const panels = [...svg.querySelectorAll(".panel > svg")].map(one => one.viewBox.baseVal);
+      if (panels.length) {  // shown by the one of its panels in which it lies as a whole
+        const { x, y, width, height } = text.getBBox();
+        if (!text.hasAttribute("transform") && !panels.some(one => x >= one.x - 1 && y >= one.y - 2
+            && x + width <= one.x + one.width + 1 && y + height <= one.y + one.height + 2))
+          faults.push(`in no panel of ${what}`);
+      } else if (box.left < frame.left - 1 || box.right > frame.right + 1
           || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)
         faults.push(`outside of ${what}`);
       const { a, b } = text.getScreenCTM();
