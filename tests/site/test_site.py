@@ -72,7 +72,7 @@ def test_every_heading_has_an_id_of_its_own(page: str) -> None:
     for number, line in enumerate((DOCS / page).read_text(encoding="utf-8").splitlines(), 1):
         fenced ^= line.lstrip().startswith("```")
         if not fenced and re.match(r"#{1,6} ", line):
-            found = re.search(r"\{ #([a-z0-9-]+) \}$", line)
+            found = re.search(r"\{ #([a-z0-9-]+)( [^}]*)? \}$", line)
             here = location(DOCS / page, number, ROOT)
             assert found, f"{here}: the heading needs an id, as in '## Run it {{ #run-it }}'"
             assert found[1] not in ids, f"{here}: the id {found[1]} is used twice"
