@@ -333,7 +333,7 @@ def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
     search(page, "why sqrt dk")
     page.keyboard.press("Enter")
     page.wait_for_url(urls[0])
-    assert "divide" in page.inner_text("h1")
+    assert "scale" in page.inner_text("h1")
     page.evaluate("document.fonts.ready")
     fonts = page.evaluate("[...document.fonts].map(font => [font.family, font.status])")
     assert fonts
