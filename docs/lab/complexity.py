@@ -469,6 +469,8 @@ for i in range(0, len(LENGTHS), 2):
 # long as $n$ waits cost more than its larger work. A position costs the recurrent layer a constant
 # time. It costs attention a time that grows with $n$. So there is one crossing. A wider layer moves it
 # to shorter sequences: the waits stay, and the products of attention grow.
+# Where it lies depends on the machine, so the lengths below, measured where this lab was executed,
+# are other ones than those of the [recorded run](../why-attention/complexity.md#crossings).
 
 # %%
 def crossing(lengths: list[int], rising: list[float], other: list[float]) -> float | None:
