@@ -515,6 +515,8 @@ for i, n in enumerate(WEIGHED):
 # long as $n$ waits cost more than its larger work. A position costs the recurrent layer a constant
 # time. It costs attention a time that grows with $n$. So there is one crossing. A wider layer moves it
 # to shorter sequences: the waits stay, and the products of attention grow.
+# Where it lies depends on the machine, so the lengths below, measured where this lab was executed,
+# are other ones than those of the [recorded run](../why-attention/complexity.md#crossings).
 
 # %% name="crossings"
 def crossing(lengths: list[int], rising: list[float], other: list[float]) -> float | None:
