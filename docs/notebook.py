@@ -243,6 +243,8 @@ def standalone(drawing: str) -> str:
     opening, rest = re.match(r"\s*(<svg[^>]*>)(.*)", drawing, re.DOTALL).groups()
     if "xmlns=" not in opening:
         opening = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    if "xlink:href" in drawing and "xmlns:xlink=" not in opening:
+        opening = opening.replace("<svg", '<svg xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
     return re.sub(
         r"var\(--([\w-]+)\)",
         lambda found: variables[found[1]],
