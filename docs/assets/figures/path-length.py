@@ -36,8 +36,9 @@ aria-labelledby="path-length-title path-length-desc" xmlns="http://www.w3.org/20
 <desc id="path-length-desc">Twenty grids of {N} outputs (rows) by {N} inputs (columns), five kinds \
 of layer one under the other, one to four layers from left to right. Self-attention fills its grid \
 with one layer. The recurrent layer adds one diagonal below the main one with each step. The \
-contiguous convolution widens its band by 1 on either side with each layer, restricted self-attention \
-by 2. The dilated convolution doubles what it sees and fills its grid with the fourth layer. Over each \
+contiguous convolution widens its band by 1 on either side with each layer, restricted \
+self-attention by 2. The dilated convolution doubles what it sees and fills its grid with the \
+fourth layer. Over each \
 row stands after how many layers the grid is full: {{}}.</desc>"""
 
 
