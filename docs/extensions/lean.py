@@ -1,0 +1,31 @@
+"""Markdown extension: leaves out of highlighted code the marks that no colour follows.
+
+Names, operators, punctuation and white space are shown in the page's ink. Pygments marks each of
+them all the same, which is half of a long page's HTML.
+"""
+
+import re
+
+from markdown import Extension, Markdown
+from markdown.postprocessors import Postprocessor
+
+PLAIN = re.compile(r'<span class="(?:n|o|p|w)">([^<]*)</span>')
+
+
+class LeanPostprocessor(Postprocessor):
+    """Keeps the text of a plain piece and not its mark."""
+
+    def run(self, text: str) -> str:
+        return PLAIN.sub(r"\1", text)
+
+
+class LeanExtension(Extension):
+    """Registers the postprocessor between the one that puts code in its place and the folds."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        md.postprocessors.register(LeanPostprocessor(md), "lean", 29)
+
+
+def makeExtension(**options: object) -> LeanExtension:
+    """Find the extension by the module's name, as Python-Markdown does."""
+    return LeanExtension(**options)
