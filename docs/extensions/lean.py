@@ -22,10 +22,10 @@ class LeanPostprocessor(Postprocessor):
 class LeanExtension(Extension):
     """Registers the postprocessor between the one that puts code in its place and the folds."""
 
-    def extendMarkdown(self, md: Markdown) -> None:
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (the name is Python-Markdown's)
         md.postprocessors.register(LeanPostprocessor(md), "lean", 29)
 
 
-def makeExtension(**options: object) -> LeanExtension:
+def makeExtension(**options: object) -> LeanExtension:  # noqa: N802 (as above)
     """Find the extension by the module's name, as Python-Markdown does."""
     return LeanExtension(**options)

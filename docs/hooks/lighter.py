@@ -1,13 +1,15 @@
-"""MkDocs hook: leaves out of the theme's style sheet what no page of this site can use.
+"""MkDocs hook: leaves out of style sheets and scripts what no page of this site needs.
 
-Material's style sheet knows every component of the theme; a page here loads all of it before it is
-painted. A selector is kept if each of its classes stands in a page or in a script, which may set it.
+Material's style sheet knows every component of the theme, and a page loads all of it before it is
+painted. A selector is kept if each of its classes stands in a page, or in a script, which may set
+it. The site's own scripts lose their comments and white space.
 """
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import rjsmin
 import tinycss2
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import BuildError
@@ -19,7 +21,7 @@ NESTED = {"media", "supports", "layer"}
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Write the theme's style sheets anew, without what is unused."""
+    """Write style sheets and scripts anew, without what is not needed."""
     site = Path(config.site_dir)
     used = words_of_pages(site) | words_of_scripts(site)
     sheets = sorted(site.glob("assets/stylesheets/*.css"))
@@ -29,6 +31,10 @@ def on_post_build(config: MkDocsConfig) -> None:
         )
     for sheet in sheets:
         sheet.write_text(pruned(sheet.read_text(encoding="utf-8"), used), encoding="utf-8")
+    for script in site.glob("assets/javascripts/*.js"):
+        if not script.name.endswith(".min.js"):
+            smaller = rjsmin.jsmin(script.read_text(encoding="utf-8"))
+            script.write_text(smaller, encoding="utf-8")
 
 
 def words_of_pages(site: Path) -> set[str]:
