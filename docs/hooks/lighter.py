@@ -16,6 +16,9 @@ from mkdocs.exceptions import BuildError
 
 CLASSES = re.compile(r'\sclass="([^"]*)"')
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+# Of the palettes that the theme offers, the pages name those that they have.
+COLOURS = re.compile(r'\sdata-md-color-[a-z]+="([^"]*)"')
+COLOUR = re.compile(r'\[data-md-color-[a-z]+="?([\w-]+)"?\]')
 WORD = re.compile(r"[A-Za-z_-][\w-]*")
 NESTED = {"media", "supports", "layer"}
 
@@ -38,9 +41,10 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def words_of_pages(site: Path) -> set[str]:
-    """The classes of all pages."""
+    """The classes of all pages, and the palettes."""
     pages = (path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
-    return {word for page in pages for found in CLASSES.findall(page) for word in found.split()}
+    found = (words for page in pages for words in CLASSES.findall(page) + COLOURS.findall(page))
+    return {word for words in found for word in words.split()}
 
 
 def words_of_scripts(site: Path) -> set[str]:
@@ -89,5 +93,5 @@ def fits(selector: str, used: set[str]) -> bool:
     while True:
         outside = re.sub(r":(?:not|is|where|has)\([^()]*\)", "", selector)
         if outside == selector:
-            return set(CLASS.findall(outside)) <= used
+            return {*CLASS.findall(outside), *COLOUR.findall(outside)} <= used
         selector = outside
