@@ -74,6 +74,7 @@ def test_paper_is_white_and_shows_the_same_from_either_palette(
     source: str, visit: Callable[[str], Visit], path: Callable[[str], str]
 ) -> None:
     opened = visit(path(source))
+    opened.page.pdf()  # the first print measures the figures anew, later ones are alike
     light = Paper(opened)
     opened.change(color_scheme="dark")
     assert opened.page.evaluate("document.body.dataset.mdColorScheme") == "slate"
