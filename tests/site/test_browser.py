@@ -1,4 +1,4 @@
-"""The site as a browser shows it: accessible, quiet, light, and no wider than a phone."""
+"""The site as a browser shows it: accessible, quiet, light, and cut nowhere without a sign."""
 
 import gzip
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from tests.site.accessibility import CONTRAST, all_but_contrast, contrast, everything
 from tests.site.built import LABS, SOURCES, path_of
-from tests.site.visit import DESK, OPEN_ALL, PHONE, settle
+from tests.site.narrow import cut, too_wide_for_a_phone
+from tests.site.visit import DESK, OPEN_ALL, PHONE, TABLET, settle
 
 # What sticks out on a phone: too wide, and in no box that scrolls or cuts.
 TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(node => {
@@ -63,7 +64,7 @@ def weight(requested: list[str], address: str, site: Path) -> int:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, address) -> None:
-    """One visit for all of it: light on a phone, then dark on a desk."""
+    """One visit for all of it: light on a phone, on a tablet and on a desk, then dark there."""
     opened = visit(path_of(source, site))
     page = opened.page
     outside = [url for url in opened.requested if not url.startswith((address, "data:"))]
@@ -93,13 +94,26 @@ def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, addres
     assert buttons == len(blocks), f"docs/{source}: {len(blocks)} blocks, {buttons} copy buttons"
     assert all(shown == held for shown, held in blocks), f"docs/{source}: a button copies less"
     assert not (found := all_but_contrast(page)), f"docs/{source}, phone:\n" + "\n".join(found)
+    assert not (found := too_wide_for_a_phone(page)), f"docs/{source}, phone: {found}"
+    for viewport in (PHONE, TABLET, DESK):
+        opened.change(viewport=viewport)
+        found = cut(page)
+        assert not found, f"docs/{source}, {viewport['width']} px:\n" + "\n".join(found)
     page.evaluate(KEEP_ONE_OF_EACH_LOOK)
     assert not (found := contrast(page)), f"docs/{source}, light:\n" + "\n".join(found)
-    opened.change(viewport=DESK, color_scheme="dark")
+    opened.change(color_scheme="dark")
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     found = everything(page)
     assert not found, f"docs/{source}, dark on a desk:\n" + "\n".join(found)
     assert not opened.complaints, f"docs/{source}: {opened.complaints}"
+
+
+@pytest.mark.parametrize("sign", ["mask-image: none", "overflow-x: hidden"])
+def test_what_is_cut_without_its_sign_is_noticed(sign, visit) -> None:
+    opened = visit("model/attention/")
+    assert not cut(opened.page)
+    opened.page.add_style_tag(content=f"article pre > code {{ {sign} !important }}")
+    assert cut(opened.page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,6 +16,7 @@ FLAGS = (
     "--disable-sync",
 )
 PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 820, "height": 1180}
 DESK = {"width": 1280, "height": 900}
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 # Reading the layout is what makes a browser ask for a font, so fonts are waited for after it; and
