@@ -3,8 +3,9 @@
     python -m snippets.training.score --checkpoint runs/de-en --split test_2016_flickr --average 10
 
 The corpus and the direction are those with which the model was trained. Text as it was written is
-counted by sacreBLEU's own tokenizer, with and without case; text that was lowercased and tokenised
-before is counted as it stands, which is what published scores of such models are.
+counted by sacreBLEU's own tokenizer, with and without case, and once more after it was lowercased,
+normalised and tokenised as the corpus's own `lc.norm.tok` files are, which is what many published
+scores are; text that was prepared so before is counted as it stands.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sacrebleu
 import tokenizers
 import torch
 from sacrebleu.metrics import BLEU
+from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from snippets.training.checkpoint import CheckpointError
 from snippets.training.data import DataError
@@ -27,27 +29,53 @@ from snippets.training.train import read_corpus
 from snippets.training.translate import load_translator, translate
 
 
+# --8<-- [start:lowercased_and_tokenized]
+def lowercased_and_tokenized(lines: list[str], language: str) -> list[str]:
+    """Lines as the files `lc.norm.tok` of Multi30k hold them, by the tools of Moses.
+
+    Args:
+        lines: Text as it was written.
+        language: Such as "de"; it decides quotation marks and abbreviations.
+    """
+    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
+    return [
+        tokenizer.tokenize(normalizer.normalize(line.lower()), return_str=True) for line in lines
+    ]
+
+
+# --8<-- [end:lowercased_and_tokenized]
+
+
 # --8<-- [start:bleu_scores]
 def bleu_scores(
-    hypotheses: list[str], references: list[str], tokenized: bool
+    hypotheses: list[str], references: list[str], language: str, tokenized: bool = False
 ) -> dict[str, dict[str, Any]]:
     """BLEU in the ways in which others report it, each with sacreBLEU's signature.
 
     Args:
         hypotheses: The translations.
         references: One for each of them.
+        language: Of both, such as "de".
         tokenized: Whether the text is lowercased and tokenised already.
 
     Returns:
         By the name of the way: "score" and "signature".
     """
-    ways = {"tokenized": BLEU(tokenize="none", force=True)}
-    if not tokenized:
-        ways = {"cased": BLEU(), "lowercased": BLEU(lowercase=True)}
+    texts = {"cased": (hypotheses, references), "lowercased": (hypotheses, references)}
+    if tokenized:
+        texts = {"tokenized": (hypotheses, references)}
+    else:
+        prepared = (lowercased_and_tokenized(text, language) for text in (hypotheses, references))
+        texts["tokenized"] = tuple(prepared)
+    ways = {
+        "cased": BLEU(),
+        "lowercased": BLEU(lowercase=True),
+        "tokenized": BLEU(tokenize="none", force=True),
+    }
     scores = {}
-    for name, bleu in ways.items():
-        score = bleu.corpus_score(hypotheses, [references]).score
-        scores[name] = {"score": score, "signature": str(bleu.get_signature())}
+    for name, (found, wanted) in texts.items():
+        score = ways[name].corpus_score(found, [wanted]).score
+        scores[name] = {"score": score, "signature": str(ways[name].get_signature())}
     return scores
 
 
@@ -91,7 +119,10 @@ def main(arguments: list[str] | None = None) -> None:
         "average": given.average,
         "sentences": len(pairs),
         "scores": bleu_scores(
-            found, [tgt for _, tgt in pairs], config.corpus == "multi30k-tokenized"
+            found,
+            [tgt for _, tgt in pairs],
+            config.tgt,
+            tokenized=config.corpus == "multi30k-tokenized",
         ),
         "seconds": round(seconds, 1),
         "config": asdict(config),
