@@ -1,6 +1,7 @@
 """A checkpoint is whole or as it was before, and one that is damaged is refused."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_failure_leaves_the_last_file_and_nothing_else(
         write_checkpoint(path, {"a": torch.zeros(9)}, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_opened_once_since_it_may_be_replaced_at_any_moment(tmp_path: Path) -> None:
+    path, pipe = tmp_path / "a.safetensors", tmp_path / "pipe"
+    write_checkpoint(path, TENSORS, FACTS)
+    os.mkfifo(pipe)  # gives what is in it to the first that opens it, and nothing to a second
+    threading.Thread(target=pipe.write_bytes, args=[path.read_bytes()], daemon=True).start()
+    tensors, facts = read_checkpoint(pipe)
+    assert facts == FACTS
+    assert tensors.keys() == TENSORS.keys()
 
 
 @pytest.mark.parametrize("size", [0, 5, 60, -1])

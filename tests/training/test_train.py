@@ -41,17 +41,18 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
     alone, broken = folder / "alone", folder / "broken"
     train.main([f"--out={alone}", *SMALL])
     for kill in range(kills):
-        process = start(broken)
         until = time.monotonic() + 60
         step = (kill * 60) // kills  # so that the kills are spread over the run
         last = broken / "last.safetensors"
-        while time.monotonic() < until and process.poll() is None:
-            if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
-                break
-            time.sleep(0.005)
-        time.sleep(draw.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with start(broken) as process:
+            try:
+                while time.monotonic() < until and process.poll() is None:
+                    if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
+                        break
+                    time.sleep(0.005)
+                time.sleep(draw.uniform(0, 0.3))
+            finally:
+                process.send_signal(signal.SIGKILL)
         for path in broken.glob("[!p]*.safetensors"):
             read_checkpoint(path)  # none is damaged
         print(f"kill {kill + 1}: at update {read_checkpoint(last)[1]['step']}")
