@@ -1,9 +1,13 @@
 """The site as a build leaves it: its sources, and the file that each of them becomes."""
 
+import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
 
 from tests import ROOT
 
@@ -18,6 +22,9 @@ WITHOUT_A_BLOCK = [
     "reference/notation.md",
 ]
 PROGRAMS = [page for page in PAGES if page not in WITHOUT_A_BLOCK]
+
+parses_the_site = pytest.mark.xdist_group("parses the site")
+"""Marks tests that read many built pages: in one process, each page is parsed once for all."""
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -37,6 +44,12 @@ def built(site: Path, source: str) -> Path:
     stem = Path(source).with_suffix("")
     folder = stem.parent if stem.name == "index" else stem
     return site / folder / "index.html"
+
+
+@functools.cache
+def parsed(path: Path) -> BeautifulSoup:
+    """A built page, to be read and not changed: the next test gets the same one."""
+    return BeautifulSoup(path.read_bytes(), "lxml")
 
 
 def html_files(site: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from tests.linters.notes import PAGE as NOTES
 from tests.linters.notes import answers
 from tests.runner import record
 from tests.runner.pages import read_blocks, site_config
-from tests.site.built import DOCS, PROGRAMS, built
+from tests.site.built import DOCS, PROGRAMS, built, parsed, parses_the_site
 
 # Home has a head of its own.
 WITH_HEAD = [page for page in PROGRAMS if page != "index.md"]
@@ -55,9 +55,10 @@ def test_a_page_and_the_notes_name_each_other() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@parses_the_site
 @pytest.mark.parametrize("page", WITH_HEAD)
 def test_the_head_says_what_a_reader_asks_first(page: str, site: Path) -> None:
-    soup = BeautifulSoup(built(site, page).read_text(encoding="utf-8"), "lxml")
+    soup = parsed(built(site, page))
     title = soup.select_one(".md-content h1")
     reading = title.find_next_sibling()
     assert "reading" in reading["class"], f"docs/{page} says nothing under its title"
@@ -137,9 +138,10 @@ def test_a_long_run_is_announced() -> None:
     assert "A run of the program takes about 14 s." in text
 
 
+@parses_the_site
 @pytest.mark.parametrize("page", WITH_HEAD)
 def test_a_built_page_shows_what_the_record_says(page: str, site: Path) -> None:
-    soup = BeautifulSoup(built(site, page).read_text(encoding="utf-8"), "lxml")
+    soup = parsed(built(site, page))
     text = soup.select_one(".program .record").get_text()
     run = read_record().get(page)
     current = digest([block.code for block in read_blocks(DOCS / page, ROOT)])

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from docs.hooks.hours import in_words, minutes_of
 from tests import ROOT
 from tests.runner.pages import site_config
-from tests.site.built import SOURCES, built
+from tests.site.built import SOURCES, built, parsed, parses_the_site
 from tests.site.visit import DESK
 
 WORDS = site_config(ROOT).extra["words"]
@@ -28,7 +28,7 @@ REFERENCE = [
 
 
 def soup_of(site: Path, source: str) -> BeautifulSoup:
-    return BeautifulSoup(built(site, source).read_text(encoding="utf-8"), "lxml")
+    return parsed(built(site, source))
 
 
 # the hours
@@ -151,14 +151,13 @@ def test_what_a_page_of_reference_holds_begins_on_the_first_screen(source, visit
 # the way through
 
 
+@parses_the_site
 def test_next_leads_along_the_path_and_then_to_the_rest(site: Path) -> None:
     base = "https://site.invalid/"
     way, url = [], base
     while True:
         page = site / url.removeprefix(base) / "index.html"
-        link = BeautifulSoup(page.read_text(encoding="utf-8"), "lxml").select_one(
-            ".md-footer__link--next"
-        )
+        link = parsed(page).select_one(".md-footer__link--next")
         if link is None:
             break
         url = urljoin(url, link["href"])

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urldefrag, urljoin
 from xml.etree import ElementTree
 
 import pytest
-from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
+from lxml import html
 
 from docs.program import program_text, requirements
 from notebooks.execution import cached_path
@@ -29,8 +29,12 @@ from tests.site.built import (
     WITHOUT_A_BLOCK,
     built,
     html_files,
+    parsed,
+    parses_the_site,
 )
 
+pytestmark = parses_the_site
+SET_OTHERWISE = " or ".join(f"ancestor::{name}" for name in ("pre", "code", "math", "svg"))
 ALLOWED_NEEDS = {"torch", "matplotlib"}
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
@@ -83,7 +87,7 @@ def test_every_heading_has_an_id_of_its_own(page: str) -> None:
 def test_every_page_describes_itself(site: Path) -> None:
     seen: dict[str, str] = {}
     for source in [*PAGES, *LABS]:
-        soup = BeautifulSoup(built(site, source).read_text(encoding="utf-8"), "lxml")
+        soup = parsed(built(site, source))
         for name in ("og:title", "og:description", "og:image", "og:url"):
             assert soup.find("meta", property=name), f"docs/{source} has no {name}"
         description = soup.find("meta", attrs={"name": "description"})["content"]
@@ -95,9 +99,7 @@ def test_every_page_describes_itself(site: Path) -> None:
 
 def test_every_link_leads_somewhere(site: Path) -> None:
     """Follows every address within the site, its fragment included, from the built HTML."""
-    soups = {
-        path: BeautifulSoup(path.read_text(encoding="utf-8"), "lxml") for path in html_files(site)
-    }
+    soups = {path: parsed(path) for path in html_files(site)}
     ids = {path: {node["id"] for node in soup.select("[id]")} for path, soup in soups.items()}
     site_url = site_config(ROOT).site_url
     broken = []
@@ -121,7 +123,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 def test_instant_navigation_meets_no_address_that_it_cannot_set(site: Path) -> None:
     """Material sets each `href` anew, and stops with an error where that of an SVG element is."""
     for path in html_files(site):
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        soup = parsed(path)
         found = [str(node)[:120] for node in soup.select("svg [href]")]
         assert not found, f"{path.relative_to(site)}: write xlink:href: {found}"
 
@@ -136,7 +138,7 @@ def test_every_figure_is_read_as_a_file_of_its_own_too() -> None:
 
 def test_no_page_asks_another_host_for_anything(site: Path) -> None:
     for path in html_files(site):
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        soup = parsed(path)
         for node in soup.select("script[src], link[href], img[src], iframe[src], source[src]"):
             if node.get("rel") in (["canonical"], ["next"], ["prev"]):
                 continue
@@ -147,7 +149,7 @@ def test_no_page_asks_another_host_for_anything(site: Path) -> None:
 def test_the_only_inline_scripts_are_the_themes(site: Path) -> None:
     """Material's: where its storage lives, the palette before the first paint, an opened anchor."""
     for path in html_files(site):
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        soup = parsed(path)
         inline = [node for node in soup.find_all("script") if not node.get("src")]
         foreign = [
             node.get_text()[:60]
@@ -166,7 +168,7 @@ def test_every_formula_is_set_with_glyphs_that_the_font_has(site: Path) -> None:
     italic |= {chr(0x3B1 + i): chr(0x1D6FC + i) for i in range(25)}
     formulas = 0
     for path in html_files(site):
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml")
+        soup = parsed(path)
         for holder in soup.select(".arithmatex"):
             math = holder.find("math")
             if holder.find("a") and not math:
@@ -187,10 +189,9 @@ def test_every_formula_is_set_with_glyphs_that_the_font_has(site: Path) -> None:
 def test_no_formula_is_left_as_tex(site: Path) -> None:
     """The Markdown extension cannot see TeX within raw HTML; a reader would."""
     for path in html_files(site):
-        article = BeautifulSoup(path.read_text(encoding="utf-8"), "lxml").article
-        for set_otherwise in article.select("pre, code, math, svg"):
-            set_otherwise.decompose()
-        left = re.search(r"\$[^$\n]*[\\^_{][^$\n]*\$|\\\(|\\\[", article.get_text())
+        (article,) = html.parse(path).iter("article")
+        text = "".join(article.xpath(f".//text()[not({SET_OTHERWISE})]"))
+        left = re.search(r"\$[^$\n]*[\\^_{][^$\n]*\$|\\\(|\\\[", text)
         assert not left, f"{path.relative_to(site)}: {left[0]}"
 
 
@@ -220,7 +221,7 @@ def test_a_downloaded_lab_needs_nothing_of_this_repository(lab: str, site: Path)
 @pytest.mark.parametrize("lab", LABS)
 def test_a_lab_shows_its_result_before_its_code(lab: str, site: Path) -> None:
     """A drawing and what follows from it, within the first section."""
-    soup = BeautifulSoup(built(site, lab).read_text(encoding="utf-8"), "lxml")
+    soup = parsed(built(site, lab))
     result = soup.select_one("article h2")
     assert result["id"] == "result"
     before = [node.get("class", []) for node in result.find_all_previous(["figure", "pre"])]
