@@ -143,8 +143,10 @@ class UncachedDecoder:
 
 # --8<-- [end:UncachedDecoder]
 
+# --8<-- [start:EXTRA]
 EXTRA = 50
 """How many tokens longer than its source a translation may be (section 6.1 of the paper)."""
+# --8<-- [end:EXTRA]
 
 
 # --8<-- [start:greedy_decode]
