@@ -29,6 +29,7 @@ from tqdm import tqdm
 from benchmarks.record import DATA, machine, medians, table, versions, write
 from snippets.masks import causal_mask, padding_mask
 from snippets.training.batching import make_batch, pad
+from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import PRESETS
 from snippets.training.data import END, PAD, START
 from snippets.training.decode import (
@@ -321,9 +322,8 @@ def measure(checkpoint: Path, split: str, count: int) -> dict:
 
 def updates(checkpoint: Path) -> int:
     """After how many updates the weights were kept."""
-    if checkpoint.is_dir():
-        checkpoint = sorted(checkpoint.glob("update-*.safetensors"))[-1]
-    return int(checkpoint.stem.rpartition("-")[2]) if "-" in checkpoint.stem else 0
+    files = sorted(checkpoint.glob("update-*.safetensors")) if checkpoint.is_dir() else [checkpoint]
+    return read_checkpoint(files[-1])[1]["step"]
 
 
 def main(arguments: list[str] | None = None) -> None:
