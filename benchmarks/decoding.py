@@ -329,7 +329,7 @@ def updates(checkpoint: Path) -> int:
 def main(arguments: list[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", ".*nested_tensor.*")
+    warnings.filterwarnings("ignore", ".*nested.tensor")
     if given.data:
         os.environ["MULTI30K_DIR"] = str(given.data)
     if given.checkpoint:

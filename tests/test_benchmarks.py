@@ -169,6 +169,7 @@ def test_banded_attention_is_as_much_cheaper_as_the_page_says() -> None:
 # Decoding
 
 
+@pytest.mark.filterwarnings("ignore:.*nested.tensor")
 @pytest.mark.parametrize("norm_first", [False, True], ids=["post-norm", "pre-norm"])
 def test_the_plain_loop_over_pytorchs_modules_writes_what_greedy_decoding_writes(
     norm_first: bool,
