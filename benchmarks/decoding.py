@@ -246,8 +246,8 @@ def searches(facts: dict) -> str:
 
 def pays(facts: dict) -> str:
     """The time to write so many tokens, with a cache and without one."""
-    rows = [["tokens written", "one sentence: cache", "no cache", "times"]]
-    rows[0] += [f"{ROWS} sentences: cache", "no cache", "times"]
+    columns = ("cache", "no cache", "times")
+    rows = [["tokens", *(f"{n}: {column}" for n in (1, ROWS) for column in columns)]]
     for place, n in enumerate(LENGTHS):
         row = [str(n)]
         for seconds in facts["lengths"].values():
