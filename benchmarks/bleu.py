@@ -73,20 +73,28 @@ def measure(checkpoint: Path, split: str) -> dict:
 
 def ways(facts: dict) -> str:
     """The scores of the same translations, a way a row, and what was translated."""
-    rows = [["words", *BEAMS, "signature"]]
-    for name, way in facts["ways"].items():
+    rows = [["words", *BEAMS, "case, tok"]]
+    parts = [
+        dict(part.split(":") for part in way["signature"].split("|"))
+        for way in facts["ways"].values()
+    ]
+    for (name, way), part in zip(facts["ways"].items(), parts, strict=True):
         scores = (f"{way['scores'][system]:.2f}" for system in BEAMS)
-        rows.append([name, *scores, f"`{way['signature']}`"])
+        rows.append([name, *scores, f"{part['case']}, {part['tok']}"])
+    rest = "|".join(f"{key}:{value}" for key, value in parts[0].items() if key not in CHANGING)
     src, tgt = facts["direction"]
     low, high = facts["beam_minus_greedy"]
     return (
-        f"{table(rows)}\n{facts['sentences']:,} sentences of `{facts['split']}`, {src} to {tgt}; a "
+        f"{table(rows)}\nThe rest of every signature is `{rest}`. "
+        f"{facts['sentences']:,} sentences of `{facts['split']}`, {src} to {tgt}; a "
         f"model after {facts['updates']:,} updates. On 95 % of the test sets that the paired "
         f"bootstrap draws, the beam has {low:+.1f} to {high:+.1f} BLEU more than greedy decoding, "
         "counted as it stands. Repeat it with `make bench CHECKPOINT=runs/de-en`.\n"
     )
 
 
+CHANGING = ("case", "tok")
+"""What differs between the signatures."""
 TABLES = {"bleu-ways": ways}
 
 
