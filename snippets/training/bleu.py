@@ -102,7 +102,7 @@ def paired_bootstrap(
     Raises:
         ValueError: If there are no sentences, or not as many of each.
 
-    Source: Koehn (2004), section 4.
+    Source: Koehn (2004).
     """
     if not len(ones) == len(others) == len(references) or not references:
         raise ValueError(
