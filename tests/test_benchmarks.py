@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
 from snippets.layer_costs import restricted, stored_attention
 from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
 from snippets.seconds_and_bytes import fit_exponent
+from snippets.training.batching import pad
+from snippets.training.decode import greedy_decode
 from tests import ROOT
+from tests.training.models import sentences, small_model
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -160,3 +164,72 @@ def test_banded_attention_is_as_much_cheaper_as_the_page_says() -> None:
     assert banded["bytes"] < fused["bytes"] / 3
     flex = [result["seconds"] for name, result in results.items() if "Flex" in name]
     assert 0.8 < min(flex) / banded["seconds"] < 1.25
+
+
+# Decoding
+
+
+@pytest.mark.filterwarnings("ignore:.*nested.tensor")
+@pytest.mark.parametrize("norm_first", [False, True], ids=["post-norm", "pre-norm"])
+def test_the_plain_loop_over_pytorchs_modules_writes_what_greedy_decoding_writes(
+    norm_first: bool,
+) -> None:
+    model, src = small_model(norm_first), pad(sentences(9))
+    plain = PlainLoop(model)
+    plain.stacks.double()
+    assert plain(src) == one_by_one(plain, src) == greedy_decode(model, src)
+
+
+def test_cache_and_batch_make_decoding_five_times_as_fast_as_the_plain_loop() -> None:
+    seconds = facts("decoding")["seconds"]
+    for name in ("greedy, cached, batches", "beam 5, cached, batches"):
+        assert seconds["plain loop, one by one"] > 5 * seconds[name], name
+    assert seconds["greedy, uncached, batches"] > 1.3 * seconds["greedy, cached, batches"]
+    assert seconds["beam 5, uncached, batches"] > 1.3 * seconds["beam 5, cached, batches"]
+    assert min(facts("decoding")["same_as_plain"].values()) > 0.99  # the rest is float32's rounding
+
+
+def test_the_cache_pays_from_the_second_token_on_in_a_batch() -> None:
+    measured = facts("decoding")["lengths"]
+    times = {
+        rows: [u / c for u, c in zip(kinds["uncached"], kinds["cached"], strict=True)]
+        for rows, kinds in measured.items()
+    }
+    assert list(LENGTHS) == [1, 2, 4, 8, 16, 32, 64]
+    assert min(times["64"][1:]) > 1
+    assert times["64"][-1] > 4
+    assert times["64"][1:] == sorted(times["64"][1:])
+    assert max(times["1"][:5]) < 2
+
+
+def test_a_beam_gains_what_the_page_says() -> None:
+    found = facts("decoding")["searches"]
+    rows = {name: found[f"{name}, cached, batches"] for name in ("greedy", "beam 2", "beam 5")}
+    likely = [row["log_probability"] for row in rows.values()]
+    assert likely == sorted(likely)
+    assert likely[1] - likely[0] > likely[2] - likely[1]
+    for beam in (5, 10):
+        name = f"beam {beam}, cached, batches"
+        assert found[f"{name}, no penalty"]["length"] < found[name]["length"]
+
+
+# BLEU
+
+
+def test_bleu_equals_sacrebleu_on_the_translations_of_a_trained_model() -> None:
+    recorded = facts("bleu")
+    assert recorded["sentences"] == 1000
+    assert max(map(abs, recorded["ours_minus_sacrebleu"].values())) < 1e-9
+
+
+def test_the_ways_of_counting_differ_as_the_page_says() -> None:
+    ways = facts("bleu")["ways"]
+    for system in ("greedy", "beam 5"):
+        scores = {name: way["scores"][system] for name, way in ways.items()}
+        assert scores["13a"] - scores["as it stands"] > 1
+        assert scores["13a, lowercased"] >= scores["13a"]
+        assert scores["characters"] - scores["13a"] > 10
+        assert abs(scores["intl"] - scores["13a"]) < 1
+        assert scores["prepared before"] == pytest.approx(scores["13a, lowercased"])
+    one, other = (ways[name]["signature"] for name in ("as it stands", "prepared before"))
+    assert one == other

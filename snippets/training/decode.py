@@ -52,12 +52,14 @@ class CachedDecoder:
 
     Args:
         model: In evaluation mode.
-        memory: What `model.encode` returned, (rows, n_src, d_model).
-        src_mask: Boolean, True at the real source tokens, (rows, 1, n_src).
+        memory: What `model.encode` returned, (batch, n_src, d_model).
+        src_mask: Boolean, True at the real source tokens, (batch, 1, n_src).
+        beam: Number of rows a sentence, which stand one after another. They read one memory, of
+            which there is one copy for all of them.
     """
 
-    def __init__(self, model: Transformer, memory: Tensor, src_mask: Tensor) -> None:
-        self.model, self.src_mask, self.n = model, src_mask, 0
+    def __init__(self, model: Transformer, memory: Tensor, src_mask: Tensor, beam: int = 1) -> None:
+        self.model, self.src_mask, self.beam, self.n = model, src_mask, beam, 0
         layers = model.decoder.layers
         self.of_memory = [keys_and_values(layer.cross_attention, memory) for layer in layers]
         self.of_target: list[tuple[Tensor, Tensor] | None] = [None] * len(layers)
@@ -76,12 +78,7 @@ class CachedDecoder:
         self.n += 1
         for index, layer in enumerate(model.decoder.layers):
             x = layer.self_attention_residual(x, lambda y, i=index: self.self_attention(i, y))
-            x = layer.cross_attention_residual(
-                x,
-                lambda y, i=index, attention=layer.cross_attention: attend(
-                    attention, y, *self.of_memory[i], self.src_mask
-                ),
-            )
+            x = layer.cross_attention_residual(x, lambda y, i=index: self.cross_attention(i, y))
             x = layer.feed_forward_residual(x, layer.feed_forward)
         return model.output(model.decoder.norm(x).squeeze(1))  # (rows, V)
 
@@ -95,10 +92,23 @@ class CachedDecoder:
         self.of_target[index] = key, value
         return attend(attention, x, key, value, None)
 
+    def cross_attention(self, index: int, x: Tensor) -> Tensor:
+        """Attend to the memory, x (rows, 1, d_model), in one layer."""
+        attention = self.model.decoder.layers[index].cross_attention
+        queries = x.view(len(self.src_mask), self.beam, -1)  # (batch, beam, d_model)
+        read = attend(attention, queries, *self.of_memory[index], self.src_mask)
+        return read.view_as(x)  # (rows, 1, d_model)
+
     def choose(self, rows: Tensor) -> None:
-        """Go on with these rows in place of the present ones; a row may be taken more than once."""
-        self.src_mask = self.src_mask[rows]
-        self.of_memory = [(key[rows], value[rows]) for key, value in self.of_memory]
+        """Go on with these rows in place of the present ones; a row may be taken more than once.
+
+        Args:
+            rows: Integer, `beam` rows of one sentence, then `beam` rows of another, and so on.
+        """
+        sentences = rows[:: self.beam] // self.beam  # (batch)
+        if not torch.equal(sentences, torch.arange(len(self.src_mask), device=rows.device)):
+            self.src_mask = self.src_mask[sentences]
+            self.of_memory = [(key[sentences], value[sentences]) for key, value in self.of_memory]
         self.of_target = [kept and (kept[0][rows], kept[1][rows]) for kept in self.of_target]
 
 
@@ -109,15 +119,18 @@ class CachedDecoder:
 class UncachedDecoder:
     """The same steps without a cache: every step runs the decoder over all tokens so far."""
 
-    def __init__(self, model: Transformer, memory: Tensor, src_mask: Tensor) -> None:
-        self.model, self.memory, self.src_mask = model, memory, src_mask
-        self.tgt = torch.empty(len(memory), 0, dtype=torch.int64, device=memory.device)
+    def __init__(self, model: Transformer, memory: Tensor, src_mask: Tensor, beam: int = 1) -> None:
+        self.model = model
+        self.memory, self.src_mask = (x.repeat_interleave(beam, 0) for x in (memory, src_mask))
+        self.tgt = torch.empty(len(self.memory), 0, dtype=torch.int64, device=memory.device)
 
     def step(self, tokens: Tensor) -> Tensor:
         """As in `CachedDecoder`."""
         self.tgt = torch.cat([self.tgt, tokens.unsqueeze(1)], dim=1)  # (rows, n)
-        mask = causal_mask(self.tgt.shape[1], self.tgt.device)
-        return self.model.decode(self.tgt, self.memory, mask, self.src_mask)[:, -1]
+        model, mask = self.model, causal_mask(self.tgt.shape[1], self.tgt.device)
+        x = model.positional_encoding(model.tgt_embedding(self.tgt))  # (rows, n, d_model)
+        x = model.decoder(x, self.memory, mask, self.src_mask)
+        return model.output(x[:, -1])  # (rows, V): of the last position alone
 
     def choose(self, rows: Tensor) -> None:
         """As in `CachedDecoder`."""
@@ -130,8 +143,10 @@ class UncachedDecoder:
 
 # --8<-- [end:UncachedDecoder]
 
+# --8<-- [start:EXTRA]
 EXTRA = 50
 """How many tokens longer than its source a translation may be (section 6.1 of the paper)."""
+# --8<-- [end:EXTRA]
 
 
 # --8<-- [start:greedy_decode]
@@ -235,9 +250,8 @@ def beam_search(
         )
     src_mask = padding_mask(src, PAD)
     memory = model.encode(src, src_mask)  # (batch, n_src, d_model)
-    decoder = (CachedDecoder if cached else UncachedDecoder)(model, memory, src_mask)
+    decoder = (CachedDecoder if cached else UncachedDecoder)(model, memory, src_mask, beam)
     device, batch = src.device, len(src)
-    decoder.choose(torch.arange(batch, device=device).repeat_interleave(beam))
     limits = ((src != PAD).sum(1) + extra).tolist()
     ended: list[list[tuple[list[int], float]]] = [[] for _ in src]
     alive = list(range(batch))  # the sentences that are still searched
@@ -249,8 +263,9 @@ def beam_search(
         log_p = torch.log_softmax(decoder.step(tokens), -1)  # (rows, V)
         V = log_p.shape[-1]
         log_p = log_p.view(len(alive), beam, V)
-        must_end = torch.tensor([n > limits[sentence] for sentence in alive], device=device)
-        log_p[must_end, :, :END] = log_p[must_end, :, END + 1 :] = -torch.inf
+        must_end = [n > limits[sentence] for sentence in alive]
+        if any(must_end):
+            log_p[must_end, :, :END] = log_p[must_end, :, END + 1 :] = -torch.inf
         total = (scores.unsqueeze(-1) + log_p).flatten(1)  # (alive, beam * V)
         best, index = total.topk(min(2 * beam, total.shape[1]), dim=1)  # half may be end tokens
         keep_rows, keep_tokens, keep_scores, going_on = [], [], [], []

@@ -35,7 +35,7 @@ from tests.site.built import (
 
 pytestmark = parses_the_site
 SET_OTHERWISE = " or ".join(f"ancestor::{name}" for name in ("pre", "code", "math", "svg"))
-ALLOWED_NEEDS = {"torch", "matplotlib"}
+ALLOWED_NEEDS = {"torch", "matplotlib", "tokenizers", "sacrebleu", "safetensors"}
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
 )

@@ -83,6 +83,25 @@ def test_a_cached_step_equals_an_uncached_one(norm_first: bool) -> None:
 
 
 @ORDERS
+@torch.no_grad()
+def test_the_rows_of_a_sentence_read_one_memory(norm_first: bool) -> None:
+    model, src, beam = small_model(norm_first), source(4), 3
+    mask = padding_mask(src, PAD)
+    memory = model.encode(src, mask)
+    together = CachedDecoder(model, memory, mask, beam)
+    apart = CachedDecoder(model, memory.repeat_interleave(beam, 0), mask.repeat_interleave(beam, 0))
+    assert together.of_memory[0][0].shape[0] == 4  # one copy a sentence
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.full((4 * beam,), START)
+    for rows in ([0, 0, 1, 3, 4, 5, 8, 7, 6, 9, 9, 9], [2, 1, 0, 8, 8, 6], [3, 5, 4], [1, 1, 1]):
+        close(*(decoder.step(tokens) for decoder in (together, apart)), atol=1e-12)
+        for decoder in (together, apart):
+            decoder.choose(torch.tensor(rows))
+        tokens = torch.randint(4, V, (len(rows),), generator=generator)
+    close(*(decoder.step(tokens) for decoder in (together, apart)), atol=1e-12)
+
+
+@ORDERS
 @pytest.mark.parametrize("cached", [True, False])
 def test_greedy_takes_the_most_likely_token_each_time(norm_first: bool, cached: bool) -> None:
     model, src = small_model(norm_first), source()
