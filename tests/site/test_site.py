@@ -31,7 +31,7 @@ from tests.site.built import (
     html_files,
 )
 
-ALLOWED_NEEDS = {"torch", "matplotlib"}
+ALLOWED_NEEDS = {"torch", "matplotlib", "tokenizers"}
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
 )
