@@ -97,11 +97,10 @@ def counted_with(facts: dict[str, Any]) -> str:
 
 def vocabularies(facts: dict[str, Any]) -> str:
     """The table of the page on data."""
-    rows = [["tokens in the vocabulary", "a German sentence", "an English one", "rare", "unknown"]]
+    rows = [["tokens in the vocabulary", "a German sentence", "an English one", "rare"]]
     for row in facts["vocabularies"]:
-        unknown = sum(count for split, count in row["unknown"].items() if split != "train")
         lengths = [f"{row['de']:.1f} tokens", f"{row['en']:.1f} tokens"]
-        rows.append([f"{row['vocab_size']:,}", *lengths, f"{row['rare']:,}", f"{unknown}"])
+        rows.append([f"{row['vocab_size']:,}", *lengths, f"{row['rare']:,}"])
     return f"{table(rows)}\n{counted_with(facts)}; the end token is counted.\n"
 
 
