@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks import corpus
 from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
 from snippets.layer_costs import restricted, stored_attention
@@ -233,3 +234,48 @@ def test_the_ways_of_counting_differ_as_the_page_says() -> None:
         assert scores["prepared before"] == pytest.approx(scores["13a, lowercased"])
     one, other = (ways[name]["signature"] for name in ("as it stands", "prepared before"))
     assert one == other
+
+
+# Multi30k
+
+
+def page(name: str) -> str:
+    return " ".join((ROOT / "docs" / "training" / f"{name}.md").read_text(encoding="utf-8").split())
+
+
+def test_the_page_on_data_says_what_was_counted() -> None:
+    recorded = facts("corpus")
+    rows = {row["vocab_size"]: row for row in recorded["vocabularies"]}
+    shorter = {(a, b): 1 - rows[b]["de"] / rows[a]["de"] for a, b in ((1000, 6000), (6000, 10000))}
+    assert f"From 1,000 tokens to 6,000, a German sentence becomes {shorter[1000, 6000]:.0%}" in (
+        text := page("data")
+    )
+    assert f"only {shorter[6000, 10000]:.0%} shorter" in text
+    rare = f"{rows[10000]['rare']:,} tokens in place of {rows[6000]['rare']:,}"
+    assert rare in text
+    assert all(not any(row["unknown"].values()) for row in rows.values())
+    assert recorded["pairs"] | {"train": 29_000, "val": 1_014} == recorded["pairs"]
+
+
+def test_the_page_on_batching_says_what_was_counted() -> None:
+    rows = {row["order"]: row for row in facts("corpus")["batches"]}
+    assert len({row["tokens"] for row in rows.values()}) == 1  # each order holds every sentence
+    random, buckets = rows["as they come, shuffled"], rows["buckets, pools of 8,192"]
+    text = page("batching")
+    assert f"In random order, {corpus.padding(random):.0%} of what" in text
+    assert f"takes, it is {corpus.padding(buckets):.1%}," in text
+    millions = [f"{row['positions'] / 1e6:.1f} million" for row in (buckets, random)]
+    assert f"{millions[0]} positions instead of {millions[1]}" in text
+    assert f"{1 - buckets['positions'] / random['positions']:.0%} of the computing" in text
+
+
+def test_random_batches_hold_every_pair_within_the_limit() -> None:
+    draw = torch.Generator().manual_seed(0)
+    lengths = torch.randint(1, 20, (300, 2), generator=draw).tolist()
+    pairs = [([5] * src, [6] * tgt) for src, tgt in lengths]
+    cut = corpus.at_random(pairs, max_tokens=60, seed=1)
+    assert sorted(pair for batch in cut for pair in batch) == sorted(pairs)
+    sizes = [len(batch) * max(len(side) for pair in batch for side in pair) for batch in cut]
+    assert max(sizes) <= 60
+    every, real = corpus.positions(cut)
+    assert real == sum(map(sum, lengths)) < every

@@ -96,7 +96,7 @@ PAD, UNK, START, END = range(len(SPECIAL))
 def train_tokenizer(pairs: Iterable[tuple[str, str]], vocab_size: int) -> Tokenizer:
     """Learn one vocabulary of subwords for both languages, by byte-pair encoding.
 
-    A space becomes the character ▁ at the head of the word behind it, and punctuation is cut off
+    A space becomes the character ▁ in front of the word behind it, and punctuation is cut off
     from words, so that the tokens of a sentence spell it out to the letter, spaces included.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import bleu, complexity, decoding, restricted, speed
+from benchmarks import bleu, complexity, corpus, decoding, restricted, speed
 from benchmarks.record import DATA, write
 from docs.assets import explorer
 from tests import ROOT
@@ -33,6 +33,7 @@ def tables() -> dict[Path, str]:
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
     for module, name in ((bleu, "bleu"), (decoding, "decoding")):
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
+    texts |= {name: report(facts("corpus")) for name, report in corpus.COLUMNS.items()}
     texts["restricted"] = restricted.report(facts("restricted"))
     texts["speed"] = speed.report(facts("speed"))
     return {DATA / f"{name}.txt": text for name, text in texts.items()}
