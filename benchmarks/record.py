@@ -23,20 +23,25 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "torch": torch.__version__}
 
 
-def timed(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
+Clock = Callable[[], float]
+
+
+def timed(run: Callable[[], None], clock: Clock = time.perf_counter) -> float:
+    start = clock()
     run()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def medians(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+def medians(
+    steps: dict[str, Callable[[], None]], repeats: int, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each step, taken in turns."""
     for step in steps.values():
         step()
     times = {name: [] for name in steps}
     for _ in range(repeats):
         for name, step in steps.items():
-            times[name].append(timed(step))
+            times[name].append(timed(step, clock))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -160,3 +160,19 @@ def test_banded_attention_is_as_much_cheaper_as_the_page_says() -> None:
     assert banded["bytes"] < fused["bytes"] / 3
     flex = [result["seconds"] for name, result in results.items() if "Flex" in name]
     assert 0.8 < min(flex) / banded["seconds"] < 1.25
+
+
+# Speed
+
+
+def test_a_training_step_takes_no_longer_than_that_of_torch() -> None:
+    for task, seconds in facts("speed")["median_seconds"].items():
+        if task.endswith("training_step"):
+            assert seconds["as on the pages"] <= seconds["torch.nn.Transformer"], task
+
+
+def test_the_kernel_of_the_norm_is_worth_its_place() -> None:
+    """What docs/pytorch/speed.md says of the layer norm, held to the recorded seconds."""
+    for task, seconds in facts("speed")["median_seconds"].items():
+        if task.endswith("training_step"):
+            assert seconds["as on the pages"] < seconds["layer norm by its formula"], task
