@@ -23,25 +23,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "torch": torch.__version__}
 
 
-Clock = Callable[[], float]
-
-
-def timed(run: Callable[[], None], clock: Clock = time.perf_counter) -> float:
-    start = clock()
+def timed(run: Callable[[], None]) -> float:
+    start = time.perf_counter()
     run()
-    return clock() - start
+    return time.perf_counter() - start
 
 
-def medians(
-    steps: dict[str, Callable[[], None]], repeats: int, clock: Clock = time.perf_counter
-) -> dict[str, float]:
+def medians(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
     """Median seconds of each step, taken in turns."""
     for step in steps.values():
         step()
     times = {name: [] for name in steps}
     for _ in range(repeats):
         for name, step in steps.items():
-            times[name].append(timed(step, clock))
+            times[name].append(timed(step))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
