@@ -135,7 +135,7 @@ def count_activation_bytes(
             head, and the mask as numbers; or matrix products, which keep all the weights.
         norm_first: Pre-norm if True, with one more norm at the end of both stacks.
         element_size: Bytes of a number: 4 in float32, 8 in float64. Half precision is not covered,
-            because `LayerNorm` computes in float32 there.
+            because the norms keep mean and deviation in float32 there.
 
     Returns:
         Bytes of each kind of tensor; they sum to the whole.
@@ -152,7 +152,7 @@ def count_activation_bytes(
         "attention weights": queries * n_heads + masked * pairs if fused else pairs * n_heads,
         "attention outputs": queries * d_model,
         "feed-forward": n_layers * (src + tgt) * d_ff,
-        "norms": normalised * (2 * d_model + 1),
+        "norms": normalised * (d_model + 2),
         "dropout": dropout * (sublayers + src + tgt) * d_model,
     }
     token_ids = {"token ids": (src + tgt) * 8}  # int64

@@ -7,6 +7,51 @@ import torch
 from torch import Tensor, nn
 
 
+# --8<-- [start:layer_norm]
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
+    """Give every position mean 0 and variance 1 over its features, then scale and shift them.
+
+        LayerNorm(x) = (x - μ) / √(σ² + eps) ⊙ weight + bias
+
+    μ and σ² are the mean and the variance of one position's `d_model` numbers. The variance divides
+    by `d_model`, not by `d_model - 1`, and `eps` stands inside the root. This is the formula as it
+    is written; `LayerNorm` computes the same by PyTorch's kernel, which is faster.
+
+    Args:
+        x: (..., d_model), floating point. In half precision the mean and the variance are taken in
+            float32: a square of 256 would overflow float16.
+        weight: (d_model), the scale.
+        bias: (d_model), the shift.
+        eps: What is added to the variance, so that a position of equal numbers divides by no 0.
+
+    Returns:
+        (..., d_model), in the dtype of `x`.
+
+    Raises:
+        ValueError: If `weight` or `bias` is not as wide as `x`, which could broadcast, or `eps` is
+            negative.
+        TypeError: If `x` is not floating point.
+
+    Source: Ba, Kiros and Hinton (2016), *Layer Normalization*, section 3; Vaswani et al. (2017),
+    section 3.1.
+    """
+    if not x.is_floating_point():
+        raise TypeError(f"layer_norm expects floating-point inputs but got {x.dtype}")
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if x.dim() == 0 or vector.shape != x.shape[-1:]:
+            raise ValueError(f"x has shape {tuple(x.shape)} but {name} has {tuple(vector.shape)}")
+    if eps < 0:
+        raise ValueError(f"eps must not be negative, and is {eps}")
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    centred = wide - wide.mean(-1, keepdim=True)  # (..., d_model)
+    variance = centred.square().mean(-1, keepdim=True)  # (..., 1)
+    normalised = centred * torch.rsqrt(variance + eps)  # (..., d_model)
+    return (normalised * weight + bias).to(x.dtype)
+
+
+# --8<-- [end:layer_norm]
+
+
 # --8<-- [start:LayerNorm]
 class LayerNorm(nn.Module):
     """Give every position mean 0 and variance 1 over its features, then scale and shift them.
@@ -14,8 +59,8 @@ class LayerNorm(nn.Module):
         LayerNorm(x) = (x - μ) / √(σ² + eps) ⊙ weight + bias
 
     μ and σ² are the mean and the variance of one position's `d_model` numbers. The variance divides
-    by `d_model`, not by `d_model - 1`, and `eps` stands inside the root, as in
-    `torch.nn.LayerNorm`. The paper names no `eps`.
+    by `d_model`, not by `d_model - 1`, and `eps` stands inside the root. The paper names no `eps`.
+    PyTorch's kernel computes it, which reads its input once.
 
     Args:
         d_model: Width of the last axis, which is normalised.
@@ -56,11 +101,7 @@ class LayerNorm(nn.Module):
             raise ValueError(f"x must be (..., {self.d_model}), not {tuple(x.shape)}")
         if not x.is_floating_point():
             raise TypeError(f"LayerNorm expects floating-point inputs but got {x.dtype}")
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        centred = wide - wide.mean(-1, keepdim=True)  # (..., d_model)
-        variance = centred.square().mean(-1, keepdim=True)  # (..., 1)
-        normalised = centred * torch.rsqrt(variance + self.eps)  # (..., d_model)
-        return (normalised * self.weight + self.bias).to(x.dtype)
+        return nn.functional.layer_norm(x, (self.d_model,), self.weight, self.bias, self.eps)
 
 
 # --8<-- [end:LayerNorm]

@@ -279,3 +279,16 @@ def test_random_batches_hold_every_pair_within_the_limit() -> None:
     assert max(sizes) <= 60
     every, real = corpus.positions(cut)
     assert real == sum(map(sum, lengths)) < every
+
+
+# Speed
+
+
+def test_a_training_step_takes_no_longer_than_that_of_torch() -> None:
+    """What docs/pytorch/speed.md says of the kernel of the norm, held to the recorded seconds."""
+    steps = {k: v for k, v in facts("speed")["median_seconds"].items() if "training_step" in k}
+    for seconds in steps.values():
+        ratio = seconds["PyTorch's layer norm"] / seconds["torch.nn.Transformer"]
+        assert 0.97 <= round(ratio, 2) <= 0.98
+        assert seconds["PyTorch's layer norm"] < seconds["as on the pages"]
+        assert seconds["one projection"] > 0.99 * seconds["as on the pages"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from snippets.layer_norm import LayerNorm
+from snippets.layer_norm import LayerNorm, layer_norm
 from tests.oracle import F64, close, random, variable
 
 
@@ -35,13 +35,14 @@ def test_matches_torch_forward_and_backward(
         eps = max(eps, 1e-5)  # the variance is 0, and rounding is divided by eps
     ours, theirs = pair(d_model, eps)
     x = (spread * variable(*shape, d_model, seed=0) + centre).detach().requires_grad_()
-    output, expected = ours(x), theirs(x)
-    torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-10)
+    expected = theirs(x)
     direction = random(*expected.shape, seed=3)
-    gradients = torch.autograd.grad((direction * output).sum(), [x, ours.weight, ours.bias])
     wanted = torch.autograd.grad((direction * expected).sum(), [x, theirs.weight, theirs.bias])
-    for gradient, other in zip(gradients, wanted, strict=True):
-        torch.testing.assert_close(gradient, other, rtol=1e-8, atol=1e-10)
+    for output in (ours(x), layer_norm(x, ours.weight, ours.bias, eps)):  # kernel and formula
+        torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-10)
+        gradients = torch.autograd.grad((direction * output).sum(), [x, ours.weight, ours.bias])
+        for gradient, other in zip(gradients, wanted, strict=True):
+            torch.testing.assert_close(gradient, other, rtol=1e-8, atol=1e-10)
 
 
 def test_the_output_has_mean_0_and_biased_variance_1() -> None:
@@ -78,10 +79,11 @@ def test_half_precision_is_computed_in_float32_and_rounded_once(
     """From a spread of 256 on, a square no longer fits into float16."""
     ours, theirs = pair(7, 1e-5)
     x = (variable(2, 5, 7, seed=0) * spread).clamp(-60000, 60000).to(dtype)
-    output = ours.to(dtype)(x)
-    assert output.dtype == dtype
+    ours = ours.to(dtype)
     exact = theirs.to(dtype).to(F64)(x.to(F64))  # the same rounded weights
-    torch.testing.assert_close(output, exact.to(dtype), rtol=torch.finfo(dtype).eps, atol=1e-4)
+    for output in (ours(x), layer_norm(x, ours.weight, ours.bias)):
+        assert output.dtype == dtype
+        torch.testing.assert_close(output, exact.to(dtype), rtol=torch.finfo(dtype).eps, atol=1e-4)
 
 
 def test_starts_as_weight_1_and_bias_0() -> None:
@@ -101,3 +103,22 @@ def test_rejects_what_does_not_fit() -> None:
     for shape in ((2, 3, 4), (2, 1), ()):
         with pytest.raises(ValueError, match=re.escape(f"x must be (..., 5), not {shape}")):
             LayerNorm(5)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "eps", "message"),
+    [
+        (((2, 5), (1,), (5,)), 1e-5, "x has shape (2, 5) but weight has (1,)"),
+        (((2, 5), (5,), (2, 5)), 1e-5, "x has shape (2, 5) but bias has (2, 5)"),
+        (((), (5,), (5,)), 1e-5, "x has shape () but weight has (5,)"),
+        (((2, 5), (5,), (5,)), -1.0, "eps must not be negative, and is -1.0"),
+    ],
+)
+def test_the_formula_rejects_what_would_broadcast(shapes: tuple, eps: float, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        layer_norm(*(torch.zeros(shape) for shape in shapes), eps)
+
+
+def test_the_formula_rejects_integers() -> None:
+    with pytest.raises(TypeError, match=r"floating-point inputs but got torch\.int64"):
+        layer_norm(torch.zeros(2, 5, dtype=torch.int64), torch.ones(5), torch.zeros(5))
