@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.record import DATA, versions, write
+from benchmarks.record import DATA, table, versions, write
 from snippets.training.attention_maps import recorded_weights, without_heads
 from snippets.training.batching import Pair, make_batch
 from snippets.training.data import END, encode_pairs
@@ -87,6 +87,29 @@ def losses_without(
     return loss({}), one, together
 
 
+def heads(facts: dict[str, Any]) -> str:
+    """How much the loss rises without each head: a row an attention."""
+    n_heads = len(facts["loss_without"][KINDS[0]][0])
+    rows = [["attention", *(f"without head {head}" for head in range(n_heads))]]
+    for kind in KINDS:
+        for layer, losses in enumerate(facts["loss_without"][kind]):
+            name = f"{kind.replace('.', ', ').replace('_', '-')}, layer {layer + 1}"
+            rows.append([name, *(f"{loss - facts['loss']:+.3f}" for loss in losses)])
+    return table(rows)
+
+
+def together(facts: dict[str, Any]) -> str:
+    """The loss without the least important heads."""
+    losses = facts["loss_without_together"]
+    rows = [["heads switched off", "0", *losses]]
+    values = [facts["loss"], *losses.values()]
+    rows.append(["validation loss", *(f"{loss:.2f}" for loss in values)])
+    return table(rows)
+
+
+TABLES = {"attention-maps-heads": heads, "attention-maps-together": together}
+
+
 def main() -> None:
     """Run the command."""
     command = argparse.ArgumentParser(prog="python -m benchmarks.attention_maps")
@@ -115,6 +138,8 @@ def main() -> None:
     }
     assert pair[0][-1] == pair[1][-1] == END
     write(DATA / "attention-maps.json", json.dumps(facts, ensure_ascii=False) + "\n")
+    for name, make in TABLES.items():
+        write(DATA / f"{name}.txt", make(facts))
 
 
 if __name__ == "__main__":
