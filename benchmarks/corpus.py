@@ -122,14 +122,14 @@ def batches(facts: dict[str, Any]) -> str:
     )
 
 
-COLUMNS = {"corpus-vocabularies": vocabularies, "corpus-batches": batches}
+TABLES = {"corpus-vocabularies": vocabularies, "corpus-batches": batches}
 
 
 def main() -> None:
     """Count, and write the counts and their tables."""
     facts = measure()
     write(DATA / "corpus.json", f"{json.dumps(facts, indent=1)}\n")
-    for name, text in COLUMNS.items():
+    for name, text in TABLES.items():
         write(DATA / f"{name}.txt", text(facts))
 
 

@@ -292,3 +292,43 @@ def test_a_training_step_takes_no_longer_than_that_of_torch() -> None:
         assert 0.97 <= round(ratio, 2) <= 0.98
         assert seconds["PyTorch's layer norm"] < seconds["as on the pages"]
         assert seconds["one projection"] > 0.99 * seconds["as on the pages"]
+
+
+# Attention maps
+
+
+def test_the_cross_attention_of_the_trained_model_aligns_the_words_with_content() -> None:
+    recorded = facts("attention-maps")
+    src, tgt = ([token.strip("▁") for token in recorded[side]] for side in ("src", "tgt"))
+    mean = torch.tensor(recorded["weights"]["decoder.cross_attention"]).mean((0, 1))
+    pairs = {"old": "alter", "man": "Mann", "red": "roten", "hat": "Hut", "playing": "spielt"}
+    for english, german in (pairs | {"guitar": "Gitarre", "street": "Straße"}).items():
+        assert src[int(mean[tgt.index(english)].argmax())] == german, english
+    masked = torch.tensor(recorded["weights"]["decoder.self_attention"])
+    assert not masked.triu(1).any()
+    for maps in recorded["weights"].values():
+        rows = torch.tensor(maps).sum(-1)
+        torch.testing.assert_close(rows, torch.ones_like(rows), rtol=0, atol=0.01)
+
+
+def test_heads_can_go_alone_and_not_together_as_the_page_says() -> None:
+    recorded = facts("attention-maps")
+    rises = {
+        kind: torch.tensor(losses) - recorded["loss"]
+        for kind, losses in recorded["loss_without"].items()
+    }
+    every = torch.cat([rise.flatten() for rise in rises.values()])
+    assert every.median() < 0.02
+    assert rises["decoder.cross_attention"].max() == every.max()
+    count, loss = list(recorded["loss_without_together"].items())[-1]
+    assert loss - recorded["loss"] > 1.2 * every.sort().values[: int(count)].sum()
+
+
+def test_the_loss_of_the_recipe_falls_as_the_table_says() -> None:
+    for run in json.loads((DATA / "learning-curve.json").read_text(encoding="utf-8")):
+        validation = [loss for loss, _ in run["validation"].values()]
+        assert len(validation) >= 10
+        assert validation[1] < validation[0] - 0.5
+        assert validation[-1] < validation[3] < validation[1]
+        smoothed = [run["training"][step] for step in run["validation"] if step in run["training"]]
+        assert all(a > b for a, b in zip(smoothed, validation, strict=False))

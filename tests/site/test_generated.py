@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import bleu, complexity, corpus, decoding, restricted, speed
+from benchmarks import (
+    attention_maps,
+    bleu,
+    complexity,
+    corpus,
+    decoding,
+    learning_curve,
+    restricted,
+    speed,
+)
 from benchmarks.record import DATA, write
 from docs.assets import explorer
 from tests import ROOT
@@ -31,9 +40,10 @@ def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
     made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
-    for module, name in ((bleu, "bleu"), (decoding, "decoding")):
+    for module in (attention_maps, bleu, corpus, decoding):
+        name = module.__name__.partition(".")[2].replace("_", "-")
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
-    texts |= {name: report(facts("corpus")) for name, report in corpus.COLUMNS.items()}
+    texts["learning-curve"] = learning_curve.report(facts("learning-curve"))
     texts["restricted"] = restricted.report(facts("restricted"))
     texts["speed"] = speed.report(facts("speed"))
     return {DATA / f"{name}.txt": text for name, text in texts.items()}
