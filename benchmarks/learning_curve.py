@@ -76,6 +76,19 @@ def report(runs: list[dict[str, Any]]) -> str:
     return table(rows)
 
 
+def validation(runs: list[dict[str, Any]]) -> str:
+    """The validation split's loss of every run, in columns that a program can read."""
+    lines = [" ".join(["updates", *(f"{run['src']}-{run['tgt']}" for run in runs)])]
+    for step in runs[0]["validation"]:
+        if all(step in run["validation"] for run in runs):
+            losses = (f"{run['validation'][step][0]:.2f}" for run in runs)
+            lines.append(" ".join([step, *losses]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+TABLES = {"learning-curve": report, "learning-curve-validation": validation}
+
+
 def main() -> None:
     """Run the command."""
     command = argparse.ArgumentParser(prog="python -m benchmarks.learning_curve")
@@ -85,7 +98,8 @@ def main() -> None:
     except (OSError, ValueError) as error:
         raise SystemExit(f"{command.prog}: {error}") from None
     write(DATA / "learning-curve.json", json.dumps(runs, indent=1) + "\n")
-    write(DATA / "learning-curve.txt", report(runs))
+    for name, make in TABLES.items():
+        write(DATA / f"{name}.txt", make(runs))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A run is a folder that `snippets.training.train` has filled. Its scores are counted once and kept
 beside it, in `scores.jsonl`; what stands there already is not counted again. Writes
-`docs/assets/data/results.json`, with every run's command, curve and scores, and the tables
+`docs/assets/data/results.json`, with every run's command and scores, and the tables
 `results-*.txt` that `docs/training/results.md` embeds.
 """
 
@@ -22,8 +22,6 @@ BEAMS = [1, 5]
 AVERAGES = [1, 10]
 WAYS = ["cased", "lowercased", "tokenized"]
 NAMES = {"cased": "cased", "lowercased": "lowercased", "tokenized": "lowercased, tokenised"}
-EVERY = 500
-"""Updates between two points of the curve that is kept."""
 LANGUAGES = {"de": "German", "en": "English"}
 
 
@@ -46,25 +44,6 @@ def scored(run: Path) -> list[dict[str, Any]]:
                          f"--average={average}", f"--out={kept}"]
                     )  # fmt: skip
     return lines()
-
-
-def curve(run: Path) -> list[dict[str, float]]:
-    """The mean training loss, and the validation split's loss, every so many updates."""
-    text = (run / "log.jsonl").read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
-    points = []
-    for step in range(EVERY, lines[-1]["step"] + 1, EVERY):
-        losses = [line["loss"] for line in lines if step - EVERY < line["step"] <= step]
-        (last,) = (line for line in lines if line["step"] == step)
-        points.append(
-            {
-                "step": step,
-                "loss": round(sum(losses) / len(losses), 4),
-                "valid_loss": round(last["valid_loss"], 4),
-                "valid_accuracy": round(last["valid_accuracy"], 4),
-            }
-        )
-    return points
 
 
 def options(config: dict[str, Any]) -> str:
@@ -105,7 +84,7 @@ def facts(run: Path) -> dict[str, Any]:
         "versions": versions() | {
             key: scores[-1]["versions"][key] for key in ("sacrebleu", "tokenizers")
         },
-        "curve": curve(run),
+        "valid_loss": round(last["valid_loss"], 3),
         "scores": [{key: line[key] for key in keys} for line in scores],
     }  # fmt: skip
 
@@ -126,7 +105,7 @@ def runs_table(runs: list[dict[str, Any]]) -> str:
                 f"{run['parameters']:,}",
                 f"{run['config']['steps']:,}",
                 f"{run['hours']:.1f}",
-                f"{run['curve'][-1]['valid_loss']:.3f}",
+                f"{run['valid_loss']:.2f}",
             ]
         )
     return table(rows)
@@ -155,21 +134,10 @@ def signatures_table(runs: list[dict[str, Any]]) -> str:
     return table(rows)
 
 
-def curves_table(runs: list[dict[str, Any]]) -> str:
-    """The validation split's loss of every run, as columns of text that a program can read."""
-    names = ["-".join((run["config"]["src"], run["config"]["tgt"])) for run in runs]
-    lines = [" ".join(["updates", *names])]
-    for points in zip(*(run["curve"] for run in runs), strict=True):
-        losses = [f"{point['valid_loss']:.3f}" for point in points]
-        lines.append(" ".join([str(points[0]["step"]), *losses]))
-    return "".join(f"{line}\n" for line in lines)
-
-
 TABLES = {
-    "curves": curves_table,
-    "runs": runs_table,
-    "scores": scores_table,
-    "signatures": signatures_table,
+    "results-runs": runs_table,
+    "results-scores": scores_table,
+    "results-signatures": signatures_table,
 }
 
 
@@ -184,9 +152,9 @@ def main(arguments: list[str] | None = None) -> None:
         runs = [facts(run) for run in given.runs]
     except ValueError as error:
         sys.exit(f"{command.prog}: {error}")
-    write(DATA / "results.json", json.dumps({"runs": runs}, indent=1) + "\n")
+    write(DATA / "results.json", json.dumps(runs, indent=1) + "\n")
     for name, make in TABLES.items():
-        write(DATA / f"results-{name}.txt", make(runs))
+        write(DATA / f"{name}.txt", make(runs))
 
 
 if __name__ == "__main__":

@@ -40,10 +40,9 @@ def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
     made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
-    for module in (attention_maps, bleu, corpus, decoding):
+    for module in (attention_maps, bleu, corpus, decoding, learning_curve):
         name = module.__name__.partition(".")[2].replace("_", "-")
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
-    texts["learning-curve"] = learning_curve.report(facts("learning-curve"))
     texts["restricted"] = restricted.report(facts("restricted"))
     texts["speed"] = speed.report(facts("speed"))
     return {DATA / f"{name}.txt": text for name, text in texts.items()}
