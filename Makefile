@@ -26,10 +26,11 @@ test: lint ## run every check; RECORD=FILE writes which page's program ran when,
 record: environment ## run every page's program and write the record that the pages show
 	$(BIN)/python -m pytest docs --record docs/assets/data/record.json
 
-bench: environment ## measure speed, the layers of Table 1 and banded attention; replaces the committed results
+bench: environment ## measure speed, the layers of Table 1, banded attention, fresh memory; replaces the committed results
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.complexity
 	$(BIN)/python -m benchmarks.restricted
+	$(BIN)/python -m benchmarks.allocation
 
 generated: environment ## write anew what programs make of the code: figures, tables, the explorer
 	GENERATE=1 $(BIN)/python -m pytest --quiet tests/site/test_generated.py

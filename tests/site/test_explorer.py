@@ -248,7 +248,7 @@ def test_every_slider_has_a_label_and_an_output() -> None:
             ends
             == {
                 "n": [16, 131072],
-                "d": [64, 4096],
+                "d": [64, 1024],
                 "k": [3, 31],
                 "r": [1, 4096],
                 "flops": [1e9, 1e15],

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks import complexity, restricted, speed
+from benchmarks import allocation, complexity, restricted, speed
 from benchmarks.record import DATA, write
 from docs.assets import explorer
 from tests import ROOT
@@ -31,6 +31,7 @@ def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
     made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
+    texts["allocation"] = allocation.report(facts("allocation"))
     texts["restricted"] = restricted.report(facts("restricted"))
     texts["speed"] = speed.report(facts("speed"))
     return {DATA / f"{name}.txt": text for name, text in texts.items()}
