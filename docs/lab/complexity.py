@@ -120,22 +120,12 @@ from snippets.restricted import RestrictedSelfAttention, banded_attention, piece
 from snippets.operations import ChainMode, apply_layer, count_flops, sequential_operations
 from snippets.path_length import after_hops, maximum_path_length, reach
 from snippets.seconds_and_bytes import (
-    MemoryMode,
-    fit_exponent,
-    fastest_seconds,
-    peak_memory,
-    processor,
+    MemoryMode, crossing, fit_exponent, fastest_seconds, peak_memory, processor
 )
 
 # %% builds="The formulas"
 from snippets.layer_costs import (
-    Hardware,
-    Cost,
-    stored_attention,
-    fused_attention,
-    recurrent,
-    convolutional,
-    restricted,
+    Hardware, Cost, stored_attention, fused_attention, recurrent, convolutional, restricted
 )
 
 # %%
@@ -175,7 +165,6 @@ torch.set_num_threads(1)
 # shapes only, so the tensors are of PyTorch's `meta` device: they hold no numbers, and no number is
 # computed.
 
-
 # %%
 def counted(name: str, n: int, d: int) -> int:
     """FLOPs of a layer, which must be those of its formula."""
@@ -189,13 +178,12 @@ COUNTED = LENGTHS[:7]  # up to 512; beyond, the formulas stand for the counts
 flops_over_n = {name: [counted(name, n, WIDTH) for n in COUNTED] for name in LAYERS}
 flops_over_d = {name: [counted(name, LENGTH, d) for d in WIDTHS] for name in LAYERS}
 for name, column in flops_over_n.items():
-    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[len(COUNTED) :]]
+    column += [COSTS[name](n, WIDTH).flops for n in LENGTHS[len(COUNTED):]]
 print("counted and equal to the formulas:", len(LAYERS) * (len(COUNTED) + len(WIDTHS)), "layers")
 
 # %% [markdown]
 # Table 1 leaves the projections of attention out. What it keeps grows with exactly the powers that
 # it says, in $n$ and $d$ and also in $k$ and $r$.
-
 
 # %%
 def core(n: int, d: int, r: int | None = None) -> int:
@@ -291,7 +279,6 @@ for (name, size), fit in path_fits.items():
 # %% [markdown]
 # ## Time { #time }
 
-
 # %%
 def over(sizes: list[tuple[int, int]], measure: Callable[..., float]) -> dict[str, list[float]]:
     """A measure of every layer for each (n, d)."""
@@ -383,7 +370,6 @@ draw(WIDTHS, milliseconds, f"d, at n = {LENGTH}", "milliseconds")
 # matter least. *Counted* is the exponent of the counted operations over the same sizes, which is
 # what the time would follow if it were proportional to the operations. The last column says whether
 # the interval of the time holds it.
-
 
 # %%
 def upper(sizes: list[int], values: list[float], least: int) -> tuple[float, float, float]:
@@ -561,7 +547,6 @@ for i, n in enumerate(WEIGHED):
 # Where it lies depends on the machine, so the lengths below, measured where this lab was executed,
 # are other ones than those of the [recorded run](../why-attention/complexity.md#crossings).
 
-
 # %% name="crossings"
 def crossings(d: int, lengths: list[int]) -> dict[str, float | None]:
     """The length from which the recurrent layer is faster than either kind of attention."""
@@ -595,7 +580,6 @@ for d, found in crossed.items():
 # mostly that of [providing pages](#fresh-memory) and much lower than that of the memory itself. The
 # time of a layer is taken to be the sum of computing, moving and waiting, with the formulas of the
 # [explorer](../why-attention/complexity.md#explore).
-
 
 # %%
 def rates() -> Hardware:
