@@ -26,10 +26,11 @@ test: lint ## run every check; RECORD=FILE writes which page's program ran when,
 record: environment ## run every page's program and write the record that the pages show
 	$(BIN)/python -m pytest docs --record docs/assets/data/record.json
 
-bench: environment ## measure speed; with CHECKPOINT=runs/... decoding too; replaces the committed results
+bench: environment ## measure the times on the pages; with CHECKPOINT=runs/... decoding too
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.complexity
 	$(BIN)/python -m benchmarks.restricted
+	$(BIN)/python -m benchmarks.allocation
 	$(BIN)/python -m benchmarks.decoding $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 	$(if $(CHECKPOINT),$(BIN)/python -m benchmarks.bleu --checkpoint $(CHECKPOINT))
 

@@ -1,5 +1,6 @@
 """What a run takes, in seconds and in bytes, and how that grows: `docs/lab/complexity.py`."""
 
+import itertools
 import math
 import platform
 import weakref
@@ -123,3 +124,27 @@ def fit_exponent(
 
 
 # --8<-- [end:fit_exponent]
+
+
+# --8<-- [start:crossing]
+def crossing(
+    sizes: Sequence[float], rising: Sequence[float], other: Sequence[float]
+) -> float | None:
+    """The size at which the rising line passes the other one, or None if it does not.
+
+    Between two sizes both lines are straight in logarithms.
+
+    Args:
+        sizes: Positive and increasing.
+        rising: A positive value for each size, below the other line at first.
+        other: As many positive values.
+    """
+    gaps = [math.log(a / b) for a, b in zip(rising, other, strict=True)]
+    steps = itertools.pairwise(zip(sizes, gaps, strict=True))
+    for (size, gap), (next_size, next_gap) in steps:
+        if gap <= 0 < next_gap:
+            return size * (next_size / size) ** (-gap / (next_gap - gap))
+    return None
+
+
+# --8<-- [end:crossing]

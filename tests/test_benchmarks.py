@@ -1,12 +1,14 @@
 """The committed measurements: every table says what its data say, and the data what theory says."""
 
 import json
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks import corpus
+from benchmarks.allocation import conclusions
 from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
 from snippets.layer_costs import restricted, stored_attention
@@ -132,6 +134,24 @@ def test_the_page_reads_the_fits_with_their_intervals() -> None:
     assert [round(1000 * seconds[d], 1) for d in (64, 256)] == [2.9, 4.9]
 
 
+def test_the_lab_says_of_the_times_what_was_recorded() -> None:
+    """What docs/lab/complexity.py says beside its own numbers, held to the recorded ones."""
+    recorded = facts("complexity")
+    for layer, column in recorded["seconds_over_n"].items():
+        first = math.log2(column[2] / column[0])  # between n = 64 and 128
+        assert (first < 1) == (layer != "recurrent"), layer
+    rises = {
+        layer: column[3] / column[0]  # between d = 64 and 256
+        for layer, column in recorded["seconds_over_d"].items()
+    }
+    assert 2 * rises.pop("recurrent") < min(rises.values())
+    last = {layer: column[-1] for layer, column in recorded["seconds_over_n"].items()}
+    assert sorted(last, key=last.get)[-2:] == [
+        "attention, fused kernel",
+        "attention, weights stored",
+    ]
+
+
 def test_the_page_quotes_the_recorded_rates() -> None:
     rates = facts("complexity")["rates"]
     page = " ".join((ROOT / "docs/why-attention/complexity.md").read_text(encoding="utf-8").split())
@@ -149,6 +169,80 @@ def test_a_wider_recurrent_layer_overtakes_attention_earlier() -> None:
     assert stored == sorted(stored, reverse=True)
     assert fused == sorted(fused, reverse=True)
     assert all(one < other for one, other in zip(stored, fused, strict=True))
+
+
+# Fresh memory
+
+
+@pytest.fixture(scope="module")
+def memory() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was concluded from the process with fresh memory, and from the one that keeps it."""
+    measured = facts("allocation")
+    return conclusions(measured["fresh"]), conclusions(measured["kept"])
+
+
+STORED, FUSED = "attention, weights stored", "attention, fused kernel"
+
+
+def test_fresh_memory_is_paid_in_page_faults(memory: tuple) -> None:
+    fresh, kept = memory
+    matrix = 4 * 8192**2 / 4096  # pages of one (n, n) matrix at n = 8192
+    assert fresh["faults"] > 3 * matrix
+    assert kept["faults"] == 0
+    measured = facts("allocation")
+    for kind in ("fresh", "kept"):
+        assert all(row["faults"] < 1 for row in measured[kind]["layers"][FUSED])
+        assert measured[kind]["copies"]["copy"]["faults"] < 1
+    parts = measured["fresh"]["parts"]
+    assert parts["softmax"]["faults"] == pytest.approx(3 * parts["scores"]["faults"], rel=0.001)
+
+
+def test_without_fresh_memory_stored_attention_is_quadratic(memory: tuple) -> None:
+    fresh, kept = memory
+    assert [round(value, 2) for value in kept["fits"][STORED]] == [2.04, 1.96, 2.13]
+    widths = [fit[2] - fit[1] for fit in (fresh["fits"][STORED], kept["fits"][STORED])]
+    assert round(widths[0] / widths[1]) == 4
+    faults = dict(
+        zip(
+            facts("allocation")["lengths"],
+            facts("allocation")["fresh"]["layers"][STORED],
+            strict=True,
+        )
+    )
+    assert [round(faults[n]["faults"]) for n in (2048, 2896)] == [16352, 9816]
+    assert kept["milliseconds"] < fresh["milliseconds"] / 2
+    measured = facts("allocation")
+    without = 1e3 * measured["fresh"]["layers"][FUSED][-1]["seconds"]  # the same products
+    additional = fresh["milliseconds"] - without
+    assert fresh["milliseconds"] - kept["milliseconds"] > additional / 2  # "most", in the lab
+    times = [
+        [row["seconds"] for row in facts("allocation")[kind]["layers"][FUSED]]
+        for kind in ("fresh", "kept")
+    ]
+    assert all(0.85 < one / other < 1.15 for one, other in zip(*times, strict=True))
+
+
+def test_the_pages_quote_what_fresh_memory_costs(memory: tuple) -> None:
+    fresh, kept = memory
+    assert kept["softmax"] > 1 / 3  # "a third or more"
+    gains = {
+        name: part["seconds"] / facts("allocation")["kept"]["parts"][name]["seconds"]
+        for name, part in facts("allocation")["fresh"]["parts"].items()
+    }
+    assert max(gains, key=gains.get) == "softmax"
+    assert 4.5 < fresh["bandwidth"]["copy"] / fresh["bandwidth"]["clone"] < 5.6
+    assert fresh["crossings"][STORED] < kept["crossings"][STORED] < kept["crossings"][FUSED]
+    sizes = facts("allocation")["banded_sizes"]
+    seconds = [
+        facts("allocation")[kind]["banded"]["masked"]["seconds"] for kind in ("fresh", "kept")
+    ]
+    page = " ".join((ROOT / "docs/why-attention/restricted.md").read_text(encoding="utf-8").split())
+    for quoted in (
+        f"$n / 3r$, {sizes['n'] / (3 * sizes['r']):.0f} times as much",
+        f"{seconds[0]:.1f} seconds on the processor and {fresh['times_banded']:.0f} times what",
+        f"it takes {seconds[1]:.1f} seconds, {kept['times_banded']:.0f} times as much",
+    ):
+        assert quoted in page, quoted
 
 
 # Banded attention

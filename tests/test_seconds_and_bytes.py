@@ -14,7 +14,7 @@ from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
 from snippets.recurrent import RecurrentLayer
 from snippets.restricted import RestrictedSelfAttention
-from snippets.seconds_and_bytes import fastest_seconds, fit_exponent, peak_memory
+from snippets.seconds_and_bytes import crossing, fastest_seconds, fit_exponent, peak_memory
 
 # fastest_seconds
 
@@ -115,3 +115,11 @@ def test_the_interval_holds_the_true_exponent_as_often_as_it_says() -> None:
 def test_rejects_what_no_line_fits(sizes: list, values: list) -> None:
     with pytest.raises(ValueError, match="three or more positive sizes and as many positive"):
         fit_exponent(sizes, values)
+
+
+def test_lines_cross_where_their_powers_are_equal() -> None:
+    sizes = [1, 10, 100, 1000]
+    rising, level = [n**2 for n in sizes], [2500 * n**0 for n in sizes]
+    assert crossing(sizes, rising, level) == pytest.approx(50)
+    assert crossing(sizes, level, rising) is None
+    assert crossing(sizes[:2], rising[:2], level[:2]) is None

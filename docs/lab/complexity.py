@@ -35,8 +35,10 @@
 # /// output | crossings
 # ///
 #
-# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. In time, the
-#   lines of long sequences approach slope 2 for attention and slope 1 for the others.
+# - **Confirmed.** The products that Table 1 counts grow with its exponents, exactly. Time follows
+#   less closely: [the exponents](#exponents) say for each layer whether its interval holds the count.
+# - **Corrected: what makes a stored matrix slow.** Most of the additional time is not arithmetic. It
+#   goes into [fresh memory](#fresh-memory) for the results.
 # - **Corrected: what the layer costs.** The projections are not in the table, and at the lengths of
 #   sentences they are most of attention's work.
 # - **Corrected: recurrence is not slow because it computes much.** It computes least. Its time is
@@ -117,7 +119,9 @@ from snippets.restricted import RestrictedSelfAttention, banded_attention, piece
 # %% builds="The instruments"
 from snippets.operations import ChainMode, apply_layer, count_flops, sequential_operations
 from snippets.path_length import after_hops, maximum_path_length, reach
-from snippets.seconds_and_bytes import MemoryMode, fit_exponent, fastest_seconds, peak_memory, processor
+from snippets.seconds_and_bytes import (
+    MemoryMode, crossing, fit_exponent, fastest_seconds, peak_memory, processor
+)
 
 # %% builds="The formulas"
 from snippets.layer_costs import (
@@ -344,7 +348,7 @@ def draw(sizes: list[int], values: dict[str, list[float]], x_label: str, y_label
     plt.show()
 
 
-# %% name="time" caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards to slope 2, the others keep slope 1; for short sequences the recurrent layer is far slower than all others."
+# %% name="time" caption="Time of one layer against the length n, at d = 64, both logarithmic. Attention turns upwards and ends above the others; for short sequences the recurrent layer is far slower than all others."
 milliseconds = {name: [1e3 * s for s in column] for name, column in seconds_over_n.items()}
 draw(LENGTHS, milliseconds, f"n, at d = {WIDTH}", "milliseconds")
 
@@ -355,7 +359,7 @@ draw(LENGTHS, milliseconds, f"n, at d = {WIDTH}", "milliseconds")
 # **Look for** the recurrent layer again. At small widths it waits, whatever $d$ is: the line is
 # flat until the products are large enough to take longer than their start.
 
-# %% caption="Time of one layer against the width d, at n = 256, both logarithmic. The recurrent layer starts flat; all lines approach slope 2."
+# %% caption="Time of one layer against the width d, at n = 256, both logarithmic. Between d = 64 and 256 the recurrent layer's time rises much less than that of the others."
 milliseconds = {name: [1e3 * s for s in column] for name, column in seconds_over_d.items()}
 draw(WIDTHS, milliseconds, f"d, at n = {LENGTH}", "milliseconds")
 
@@ -364,7 +368,8 @@ draw(WIDTHS, milliseconds, f"d, at n = {LENGTH}", "milliseconds")
 #
 # Fitted over the upper part of either range, $n \ge 724$ and $d \ge 256$, where the fixed costs
 # matter least. *Counted* is the exponent of the counted operations over the same sizes, which is
-# what the time would follow if it were proportional to the operations.
+# what the time would follow if it were proportional to the operations. The last column says whether
+# the interval of the time holds it.
 
 # %%
 def upper(sizes: list[int], values: list[float], least: int) -> tuple[float, float, float]:
@@ -400,10 +405,12 @@ def exponents(size: str) -> str:
     rows = []
     for name, (term, in_n, in_d) in TABLE_1.items():
         by_count, by_time = fits[name, size]
-        cells = (term, in_n if size == "n" else in_d, f"{by_count[0]:.2f}", interval(by_time))
+        held = "yes" if by_time[1] <= by_count[0] <= by_time[2] else "no"
+        in_table = in_n if size == "n" else in_d
+        cells = (term, in_table, f"{by_count[0]:.2f}", interval(by_time), held)
         cells = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
-    heads = ("layer", "Table 1", f"in {size}", "counted", "time [95 %]")
+    heads = ("layer", "Table 1", f"in {size}", "counted", "time [95 %]", "held")
     heads = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return (
         f"<table><caption>Exponents of {size}</caption><thead><tr>{heads}</tr></thead>"
@@ -429,8 +436,8 @@ for n in (64, 512, 8192):
 
 # %% [markdown]
 # **The fixed cost.** Every operation takes some microseconds to start, however small it is. The
-# exponent between neighbouring lengths shows it: for short sequences it is far below 1 in every
-# layer but the recurrent one, whose number of operations grows with $n$.
+# exponent between two lengths shows it: for short sequences it is below 1 in every layer but the
+# recurrent one, whose number of operations grows with $n$.
 
 # %%
 print(f"{'exponent of n between':<26}{'64, 128':>10}{'512, 1024':>12}{'4096, 8192':>13}")
@@ -439,27 +446,49 @@ for name, column in seconds_over_n.items():
     print(f"{name:<26}{steps[0]:>10.2f}{steps[1]:>12.2f}{steps[2]:>13.2f}")
 
 # %% [markdown]
-# **The softmax.** With its weights stored, attention spends a large part of its time on numbers
-# that the counter does not see. The two products do 64 multiply-adds for each score that they write
-# or read. Softmax does a handful of operations for each, in several passes, and waits for memory. Once
-# the matrix outgrows the caches it waits longer, which lifts the exponent of $n$ above 2.
+# ### Fresh memory { #fresh-memory }
+#
+# Attention that stores its weights makes results of $n^2$ numbers.
+# For a result of that size the system usually has to provide new memory, page by page, and fills each
+# page with zeros when it is first written to; afterwards the memory is given back. The same arithmetic
+# can be done without that, in a result that is there already. The next cell times the three steps
+# both ways, and a copy as well.
 
 # %%
 n = 4096
 with torch.no_grad():
     query, key, value = (torch.randn(1, 1, n, HEAD) for _ in range(3))
     scores = query @ key.mT
-    weights = softmax(scores)
-    parts = {
-        "scores": (lambda: query @ key.mT, 2 * n**2 * HEAD),
-        "softmax": (lambda: softmax(scores), 5 * n**2),
-        "average of the values": (lambda: weights @ value, 2 * n**2 * HEAD),
+    weights, there, averages = softmax(scores), torch.empty_like(scores), torch.empty_like(value)
+
+    def softmax_in_place() -> Tensor:
+        """The operations of softmax, each of which writes over the same memory."""
+        torch.sub(scores, scores.amax(-1, keepdim=True), out=there).exp_()
+        return there.div_(there.sum(-1, keepdim=True))
+
+    assert torch.allclose(softmax_in_place(), weights, rtol=0, atol=1e-6)
+    parts = {  # each in fresh memory, and in memory that is there
+        "scores": (lambda: query @ key.mT, lambda: torch.matmul(query, key.mT, out=there)),
+        "softmax": (lambda: softmax(scores), softmax_in_place),
+        "average of the values": (
+            lambda: weights @ value,
+            lambda: torch.matmul(weights, value, out=averages),
+        ),
+        "a copy of the scores": (lambda: scores.clone(), lambda: there.copy_(scores)),
     }
-    part_seconds = {name: fastest_seconds(run) for name, (run, _) in parts.items()}
-total = sum(part_seconds.values())
-for name, (_, operations) in parts.items():
-    rate = operations / part_seconds[name] / 1e9
-    print(f"{name:<22}{part_seconds[name] / total:5.0%} of the time, {rate:6.1f} GFLOP/s")
+    part_seconds = {name: [fastest_seconds(run) for run in runs] for name, runs in parts.items()}
+print(f"{'milliseconds':<24}{'fresh':>8}{'there':>8}")
+for name, (fresh, kept) in part_seconds.items():
+    print(f"{name:<24}{1e3 * fresh:>8.1f}{1e3 * kept:>8.1f}")
+fresh, kept = (sum(column) for column in zip(*list(part_seconds.values())[:3], strict=True))
+shares = [part_seconds["softmax"][i] / total for i, total in enumerate((fresh, kept))]
+print(f"{'softmax, of three steps':<24}{shares[0]:>8.0%}{shares[1]:>8.0%}")
+
+# %% [markdown]
+# [A benchmark](../why-attention/self-attention.md#fresh-memory) makes the same layers keep their
+# memory from run to run and counts page faults: it takes the time apart, and the exponent as well.
+# What is left of softmax's share is arithmetic and moving: a handful of operations for each score, in
+# several passes, beside the two products' 64 multiply-adds.
 
 # %% [markdown]
 # ## Memory { #memory }
@@ -497,7 +526,7 @@ draw(WEIGHED, mebibytes, f"n, at d = {WIDTH}", "MiB")
 #
 # Both do the same products. The fused kernel takes the keys in blocks, keeps a running softmax, and
 # never holds the matrix ([how](../why-attention/self-attention.md)). That saves memory by a factor
-# that grows with $n$, and the time that the matrix takes on its way to memory and back.
+# that grows with $n$, and with it the time that [fresh memory](#fresh-memory) takes.
 
 # %%
 print("     n     time    memory  (stored / fused)")
@@ -519,15 +548,6 @@ for i, n in enumerate(WEIGHED):
 # are other ones than those of the [recorded run](../why-attention/complexity.md#crossings).
 
 # %% name="crossings"
-def crossing(lengths: list[int], rising: list[float], other: list[float]) -> float | None:
-    """Where the rising line passes the other one, straight between points, in logarithms."""
-    gaps = [math.log(a / b) for a, b in zip(rising, other, strict=True)]
-    for (n, gap), (next_n, next_gap) in itertools.pairwise(zip(lengths, gaps, strict=True)):
-        if gap <= 0 < next_gap:
-            return n * (next_n / n) ** (-gap / (next_gap - gap))
-    return None
-
-
 def crossings(d: int, lengths: list[int]) -> dict[str, float | None]:
     """The length from which the recurrent layer is faster than either kind of attention."""
     columns = {}
@@ -556,8 +576,9 @@ for d, found in crossed.items():
 #
 # Three rates are enough to explain most of this: how many operations a second the machine does in a
 # large product, how many bytes a second a copy reads and writes, and how long the smallest linear
-# layer takes. The copy goes into new memory, as every result of an operation does. The time of a layer
-# is taken to be the sum of computing, moving and waiting, with the formulas of the
+# layer takes. The copy goes into fresh memory, as the result of an operation does, so that its rate is
+# mostly that of [providing pages](#fresh-memory) and much lower than that of the memory itself. The
+# time of a layer is taken to be the sum of computing, moving and waiting, with the formulas of the
 # [explorer](../why-attention/complexity.md#explore).
 
 # %%

@@ -264,8 +264,8 @@ finish(axes, "gradient (median)", loc="lower left")
 # %% [markdown]
 # **Look for** how unequal the queries are. With the scale no query is starved. Without it, one in
 # five is at $d_k = 64$, and two in three at $d_k = 1024$. The gradient has gone to the others. The
-# largest weight is drawn beside it once more, because it is the cause. This is the drawing that
-# stands under [The result](#result).
+# largest weight is drawn beside it once more: where it is near 1, the row
+# [passes little on](../derivations/softmax.md#near-one-hot). This is the drawing that stands under [The result](#result).
 
 # %% name="result" caption="Largest of the 64 weights, and share of starved queries, whose gradient at the input of softmax is below 0.01, against d_k. With the scale the largest weight stays at 0.1 and no query is starved. Without, the largest weight is 0.8 at d_k = 64 and 0.94 at d_k = 1024, and 21 % and 67 % of the queries are starved."
 figure, axes = plt.subplots()

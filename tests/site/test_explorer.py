@@ -6,6 +6,7 @@ that they stand for. `make generated` writes the texts for the defaults into
 """
 
 import itertools
+import json
 import math
 import random
 import re
@@ -17,6 +18,7 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Route
 
+from benchmarks.record import DATA
 from snippets.layer_costs import (
     Cost,
     Hardware,
@@ -237,6 +239,19 @@ def test_the_table_is_complete() -> None:
         assert all(cell.get_text(strip=True) for cell in line.select("td"))
 
 
+def test_the_explorer_starts_at_the_recorded_rates_and_ends_at_the_measured_widths() -> None:
+    recorded = json.loads((DATA / "complexity.json").read_text(encoding="utf-8"))
+    for name, rate in recorded["rates"].items():
+        attributes = sliders()[name]
+        steps = {
+            position: abs(math.log(SCALES["decade"](position) / rate))
+            for position in range(int(attributes["min"]), int(attributes["max"]) + 1)
+        }
+        assert int(attributes["value"]) == min(steps, key=steps.get), name
+    widest = 2 ** int(sliders()["d"]["max"])
+    assert widest == max(recorded["sizes"]["widths"])
+
+
 def test_every_slider_has_a_label_and_an_output() -> None:
     soup = BeautifulSoup(FRAGMENT.read_text(encoding="utf-8"), "lxml")
     assert list(sliders()) == [*SIZES, "flops", "bandwidth", "latency"]
@@ -248,7 +263,7 @@ def test_every_slider_has_a_label_and_an_output() -> None:
             ends
             == {
                 "n": [16, 131072],
-                "d": [64, 4096],
+                "d": [64, 1024],
                 "k": [3, 31],
                 "r": [1, 4096],
                 "flops": [1e9, 1e15],

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks import (
+    allocation,
     attention_maps,
     bleu,
     complexity,
@@ -43,6 +44,7 @@ def tables() -> dict[Path, str]:
     for module in (attention_maps, bleu, corpus, decoding, learning_curve):
         name = module.__name__.partition(".")[2].replace("_", "-")
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
+    texts["allocation"] = allocation.report(facts("allocation"))
     texts["restricted"] = restricted.report(facts("restricted"))
     texts["speed"] = speed.report(facts("speed"))
     return {DATA / f"{name}.txt": text for name, text in texts.items()}
