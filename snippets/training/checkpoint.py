@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 
@@ -52,16 +52,27 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, An
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, on the CPU, and the facts of a checkpoint.
 
+    The file is opened once and read whole, so a run that renames the next checkpoint over it at
+    that moment takes nothing away.
+
     Raises:
         CheckpointError: If there is no such file, or it is cut short or no checkpoint.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["facts"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+        whole = path.read_bytes()
+        tensors = load(whole)  # checks the header, whose length stands in the first eight bytes
+        header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+        facts = json.loads(header["__metadata__"]["facts"])
+        return tensors, dict(facts)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} is damaged or no checkpoint: {error} is missing or unknown"
+        ) from None
+    except (SafetensorError, TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint: {error}") from None
 
 

@@ -25,7 +25,13 @@ from tqdm import tqdm
 from snippets.training.batching import Pair, bucketed
 from snippets.training.checkpoint import CheckpointError, write_checkpoint
 from snippets.training.config import Config, add_settings, chosen
-from snippets.training.data import DataError, encode_pairs, read_pairs, train_tokenizer
+from snippets.training.data import (
+    DataError,
+    encode_pairs,
+    read_pairs,
+    read_tokenizer,
+    train_tokenizer,
+)
 from snippets.training.grammar import grammar
 from snippets.training.loop import Training, TrainingError, evaluate
 from snippets.training.multi30k import multi30k
@@ -71,7 +77,7 @@ def vocabulary(
     if settings.is_file():
         if settings.read_text(encoding="utf-8") != text:
             raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer, _ = read_tokenizer(path)
         return tokenizer, encode_pairs(tokenizer, sentences)
     tokenizer = train_tokenizer(sentences, config.vocab_size)
     pairs = encode_pairs(tokenizer, sentences)

@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import Config, add_settings
 from snippets.training.translate import main as translate_main
 from tests import ROOT
+from tests.training.processes import ended
 
 SMALL = [
     "--vocab-size=120", "--d-model=8", "--n-heads=2", "--n-layers=1", "--d-ff=8",
@@ -41,17 +41,15 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
     alone, broken = folder / "alone", folder / "broken"
     train.main([f"--out={alone}", *SMALL])
     for kill in range(kills):
-        process = start(broken)
-        until = time.monotonic() + 60
         step = (kill * 60) // kills  # so that the kills are spread over the run
         last = broken / "last.safetensors"
-        while time.monotonic() < until and process.poll() is None:
-            if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
-                break
-            time.sleep(0.005)
-        time.sleep(draw.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with ended(start(broken)) as process:
+            until = time.monotonic() + 60
+            while time.monotonic() < until and process.poll() is None:
+                if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
+                    break
+                time.sleep(0.005)
+            time.sleep(draw.uniform(0, 0.3))
         for path in broken.glob("[!p]*.safetensors"):
             read_checkpoint(path)  # none is damaged
         print(f"kill {kill + 1}: at update {read_checkpoint(last)[1]['step']}")
@@ -66,6 +64,12 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
 
 def test_a_run_that_is_killed_and_resumed_is_the_run_left_alone(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, KILLS, seed=0)
+
+
+def test_a_process_of_a_test_ends_with_it(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="failed"), ended(start(tmp_path / "run")) as process:
+        raise AssertionError("the test failed")
+    assert process.returncode is not None
 
 
 def test_a_run_translates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
