@@ -6,6 +6,7 @@ pickle it can be read without running anything.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,29 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, An
     Raises:
         CheckpointError: If the file cannot be written.
     """
+    header = {"facts": json.dumps(facts)}
+    whole = save({key: value.contiguous() for key, value in tensors.items()}, header)
+    write_in_one_step(path, whole)
+
+
+def write_in_one_step(path: Path, whole: bytes) -> None:
+    """Write a file that is there either whole or as it was before; its folder is made.
+
+    Raises:
+        CheckpointError: If it cannot be written; nothing is left of the attempt.
+    """
     part = path.with_name(f"part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"facts": json.dumps(facts)}
-        whole = save({key: value.contiguous() for key, value in tensors.items()}, header)
         with part.open("wb") as file:
             file.write(whole)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CheckpointError(f"{path} cannot be written: {error}") from None
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

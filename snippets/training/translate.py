@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from snippets.training.checkpoint import (
     load_parameters,
     read_checkpoint,
 )
-from snippets.training.config import Config
+from snippets.training.config import Config, check_machine
 from snippets.training.data import END, DataError, read_lines, read_tokenizer
 from snippets.training.decode import beam_search, greedy_decode, in_batches
 from snippets.training.loop import transformer
@@ -155,8 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; what goes wrong is said in one sentence."""
     command = parser()
     given = command.parse_args(arguments)
-    torch.set_num_threads(given.threads)
     try:
+        check_machine(given.device, given.threads)
         if given.beam < 1 or given.average < 1:
             raise ValueError("--beam and --average must be at least 1")
         model, tokenizer, _ = load_translator(given.checkpoint, given.average, given.device)
