@@ -136,12 +136,12 @@ def distributed_update(
         TrainingError: If the loss or the gradient is not finite; the weights are then as before.
     """
     optimizer.zero_grad(set_to_none=True)
-    counts = torch.tensor([int((batch.labels != PAD).sum()) for batch in batches])
-    everywhere = counts.sum().to(batches[0].src.device)
+    counts = [int((batch.labels != PAD).sum()) for batch in batches]
+    everywhere = torch.tensor(sum(counts), device=batches[0].src.device)
     dist.all_reduce(everywhere)  # a sum over the processes
     total = torch.zeros((), dtype=torch.float64, device=everywhere.device)
     for batch, count in zip(batches, counts, strict=True):
-        loss = loss_of_batch(batch.src, batch.tgt, batch.labels) * (count / everywhere.cpu())
+        loss = loss_of_batch(batch.src, batch.tgt, batch.labels) * (count / everywhere.item())
         (loss * dist.get_world_size()).backward()  # the wrappers take the mean of the gradients
         total += loss.detach()
     dist.all_reduce(total)
