@@ -47,10 +47,10 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
         step = (kill * 60) // kills  # so that the kills are spread over the run
         last = broken / "last.safetensors"
         with ended(start(broken)) as process:
-            until = time.monotonic() + 60
-            while time.monotonic() < until and process.poll() is None:
-                if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
-                    break
+            until = time.monotonic() + 300  # of a busy machine it may need much to begin at all
+            while not (last.is_file() and read_checkpoint(last)[1]["step"] >= step):
+                assert process.poll() is None, f"the run ended by itself: {process.returncode}"
+                assert time.monotonic() < until, f"the run did not reach update {step}"
                 time.sleep(0.005)
             time.sleep(draw.uniform(0, 0.3))
         for path in broken.glob("[!p]*.safetensors"):
