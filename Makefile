@@ -25,7 +25,7 @@ test: lint ## run every check; RECORD=FILE writes which page's program ran when,
 
 train: environment ## train a small translator on the embedded corpus, and let it translate
 	$(BIN)/python -m snippets.training.train --config tiny --out runs/tiny
-	$(BIN)/python -m snippets.training.translate --checkpoint runs/tiny "Das Kind malt heute den Hut." \
+	$(BIN)/python -m snippets.training.translate --checkpoint runs/tiny "Das Kind malt heute im Park den Hut." \
 		"Am Morgen hat der alte Mann im Park zwei rote Äpfel gefunden."
 
 record: environment ## run every page's program and write the record that the pages show
