@@ -6,7 +6,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build offline test record bench generated lint format fonts pins clean environment
+.PHONY: help serve build offline test train record bench generated lint format fonts pins clean environment
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ offline: build ## build the site, and with it a zip that works from disk
 
 test: lint ## run every check; RECORD=FILE writes which page's program ran when, and how long
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(if $(RECORD),--record=$(RECORD))
+
+train: environment ## train a small translator on the embedded corpus, and let it translate
+	$(BIN)/python -m snippets.training.train --config tiny --out runs/tiny
+	$(BIN)/python -m snippets.training.translate --checkpoint runs/tiny "Das Kind malt heute im Park den Hut." \
+		"Am Morgen hat der alte Mann im Park zwei rote Äpfel gefunden."
 
 record: environment ## run every page's program and write the record that the pages show
 	$(BIN)/python -m pytest docs --record docs/assets/data/record.json

@@ -6,6 +6,7 @@ pickle it can be read without running anything.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +35,55 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, An
     Raises:
         CheckpointError: If the file cannot be written.
     """
+    header = {"facts": json.dumps(facts)}
+    whole = save({key: value.contiguous() for key, value in tensors.items()}, header)
+    write_in_one_step(path, whole)
+
+
+def write_in_one_step(path: Path, whole: bytes) -> None:
+    """Write a file that is there either whole or as it was before; its folder is made.
+
+    Raises:
+        CheckpointError: If it cannot be written; nothing is left of the attempt.
+    """
     part = path.with_name(f"part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = {"facts": json.dumps(facts)}
-        whole = save({key: value.contiguous() for key, value in tensors.items()}, header)
         with part.open("wb") as file:
             file.write(whole)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise CheckpointError(f"{path} cannot be written: {error}") from None
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors, on the CPU, and the facts of a checkpoint.
 
+    The file is opened once and read whole, so a run that renames the next checkpoint over it at
+    that moment takes nothing away.
+
     Raises:
         CheckpointError: If there is no such file, or it is cut short or no checkpoint.
     """
     try:
-        whole = path.read_bytes()  # at once: a run may put its next checkpoint here meanwhile
-        tensors = {name: value.clone() for name, value in load(whole).items()}
+        whole = path.read_bytes()
+        tensors = load(whole)  # checks the header, whose length stands in the first eight bytes
         header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
-        return tensors, json.loads(header["__metadata__"]["facts"])
+        facts = json.loads(header["__metadata__"]["facts"])
+        return tensors, dict(facts)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} is damaged or no checkpoint: {error} is missing or unknown"
+        ) from None
+    except (SafetensorError, TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint: {error}") from None
 
 

@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import torch
+
 
 def setting(default: Any, text: str, **choices: Any) -> Any:
     """A field whose metadata is what `--help` says of it."""
@@ -63,6 +65,7 @@ class Config:
         require(self.d_model % self.n_heads == 0, self, "n_heads", f"a divisor of {self.d_model}")
         require(self.d_model % 2 == 0, self, "d_model", "even")
         require(self.precision in ("float32", "bfloat16"), self, "precision", "float32 or bfloat16")
+        require(0 <= self.seed < 2**32, self, "seed", "from 0 to 2^32 - 1")
         require(self.src != self.tgt, self, "tgt", "another language than src")
 
 
@@ -101,6 +104,21 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             help=f"{one.metadata['help']} ({defaults})",
             **options,
         )
+
+
+def check_machine(device: str, threads: int) -> None:
+    """Set the number of a CPU's threads, and see whether the device can be used.
+
+    Raises:
+        ValueError: If there are no threads, or no such device.
+    """
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    torch.set_num_threads(threads)
+    try:
+        torch.zeros(1, device=device).item()
+    except Exception:  # which one, depends on the device
+        raise ValueError(f"there is no device {device} that PyTorch can use here") from None
 
 
 def chosen(arguments: argparse.Namespace) -> Config:

@@ -4,6 +4,7 @@ A corpus is a list of pairs (source sentence, target sentence). Both languages h
 """
 
 import gzip
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -133,6 +134,29 @@ def train_tokenizer(pairs: Iterable[tuple[str, str]], vocab_size: int) -> Tokeni
 
 
 # --8<-- [end:train_tokenizer]
+
+
+# --8<-- [start:read_tokenizer]
+def read_tokenizer(path: Path) -> tuple[Tokenizer, str]:
+    """A vocabulary that was written to a file, and the file's SHA-256 in hexadecimal digits.
+
+    Raises:
+        DataError: If the file cannot be read or holds no vocabulary.
+    """
+    try:
+        whole = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"there is no vocabulary {path}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        tokenizer = Tokenizer.from_str(whole.decode("utf-8"))
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(f"{path} is damaged or no vocabulary: {error}") from None
+    return tokenizer, hashlib.sha256(whole).hexdigest()
+
+
+# --8<-- [end:read_tokenizer]
 
 
 # --8<-- [start:encode_pairs]

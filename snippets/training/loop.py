@@ -14,7 +14,12 @@ from torch import Tensor
 
 from snippets.cross_entropy import label_smoothing_loss
 from snippets.training.batching import Batch, Pair, bucketed, make_batch
-from snippets.training.checkpoint import load_parameters, read_checkpoint, write_checkpoint
+from snippets.training.checkpoint import (
+    CheckpointError,
+    load_parameters,
+    read_checkpoint,
+    write_checkpoint,
+)
 from snippets.training.config import Config
 from snippets.training.data import PAD
 from snippets.training.schedule import scheduled_rate
@@ -215,16 +220,18 @@ class Training:
             CheckpointError: If the file is damaged or of another model.
         """
         tensors, facts = read_checkpoint(path)
-        parameters = dict(self.model.named_parameters())
         load_parameters(self.model, part(tensors, "model."), str(path))
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            for name, value in part(tensors, f"optimizer.{key}.").items():
-                on = "cpu" if key == "step" and self.device == "cpu" else self.device
-                self.optimizer.state[parameters[name]][key] = value.to(on)
-        torch.set_rng_state(tensors["random"])
-        if "random.cuda" in tensors and self.device.startswith("cuda"):
-            torch.cuda.set_rng_state(tensors["random.cuda"])
-        self.step, self.epoch, self.index = facts["step"], facts["epoch"], facts["index"]
+        try:
+            for name, parameter in self.model.named_parameters():
+                for key in ("step", "exp_avg", "exp_avg_sq"):
+                    value = tensors[f"optimizer.{key}.{name}"]
+                    self.optimizer.state[parameter][key] = value.to(self.device)
+            torch.set_rng_state(tensors["random"])
+            if "random.cuda" in tensors and self.device.startswith("cuda"):
+                torch.cuda.set_rng_state(tensors["random.cuda"])
+            self.step, self.epoch, self.index = facts["step"], facts["epoch"], facts["index"]
+        except KeyError as error:
+            raise CheckpointError(f"{path} holds weights and no run: it has no {error}") from None
         self.batches = self.stream()
         return facts
 

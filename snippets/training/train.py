@@ -14,6 +14,7 @@ import json
 import platform
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,15 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from snippets.training.batching import Pair, bucketed
-from snippets.training.checkpoint import CheckpointError, write_checkpoint
-from snippets.training.config import Config, add_settings, chosen
-from snippets.training.data import DataError, encode_pairs, read_pairs, train_tokenizer
+from snippets.training.checkpoint import CheckpointError, write_checkpoint, write_in_one_step
+from snippets.training.config import Config, add_settings, check_machine, chosen
+from snippets.training.data import (
+    DataError,
+    encode_pairs,
+    read_pairs,
+    read_tokenizer,
+    train_tokenizer,
+)
 from snippets.training.grammar import grammar
 from snippets.training.loop import Training, TrainingError, evaluate
 from snippets.training.multi30k import multi30k
@@ -58,12 +65,13 @@ def read_corpus(config: Config, split: str) -> list[tuple[str, str]]:
 
 
 def vocabulary(
-    out: Path, config: Config, sentences: list[tuple[str, str]]
-) -> tuple[Tokenizer, list[Pair]]:
-    """A run's vocabulary and its training split as token ids; begins the folder of a new run.
+    out: Path, config: Config, sentences: dict[str, list[tuple[str, str]]]
+) -> tuple[Tokenizer, dict[str, list[Pair]]]:
+    """A run's vocabulary and its splits as token ids; begins the folder of a new run.
 
     Raises:
         DataError: If the folder belongs to a run of other settings.
+        CheckpointError: If the folder cannot be written; nothing of it is then left.
         ValueError: If a sentence is too long for a batch; nothing has then been written.
     """
     settings, path = out / "config.json", out / "tokenizer.json"
@@ -71,22 +79,55 @@ def vocabulary(
     if settings.is_file():
         if settings.read_text(encoding="utf-8") != text:
             raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
-        tokenizer = Tokenizer.from_file(str(path))
-        return tokenizer, encode_pairs(tokenizer, sentences)
-    tokenizer = train_tokenizer(sentences, config.vocab_size)
-    pairs = encode_pairs(tokenizer, sentences)
-    bucketed(pairs, config.max_tokens, config.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(path, tokenizer.to_str())
-    write_text(settings, text)  # the last: where it is, the run has begun
+        tokenizer, _ = read_tokenizer(path)
+        return tokenizer, encoded(tokenizer, sentences, config)
+    tokenizer = train_tokenizer(sentences["train"], config.vocab_size)
+    pairs = encoded(tokenizer, sentences, config)
+    try:
+        write_text(path, tokenizer.to_str())
+        write_text(settings, text)  # the last: where it is, the run has begun
+    except CheckpointError:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            out.rmdir()  # if nothing else is in it
+        raise
     return tokenizer, pairs
 
 
+def encoded(
+    tokenizer: Tokenizer, sentences: dict[str, list[tuple[str, str]]], config: Config
+) -> dict[str, list[Pair]]:
+    """The splits as token ids.
+
+    Raises:
+        ValueError: If a sentence is too long for a batch.
+    """
+    pairs = {split: encode_pairs(tokenizer, sentences[split]) for split in sentences}
+    for split in pairs.values():
+        bucketed(split, config.max_tokens, config.seed)
+    return pairs
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step."""
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Write a text file in one step; its folder is made.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    write_in_one_step(path, text.encode("utf-8"))
+
+
+def append_line(path: Path, line: dict[str, float]) -> None:
+    """Append one JSON object to a log.
+
+    Raises:
+        CheckpointError: If it cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(line)}\n")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_log(path: Path, step: int) -> list[str]:
@@ -129,9 +170,8 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
         TrainingError: If the loss or its gradient is not finite.
     """
     corpus = {split: read_corpus(config, split) for split in ("train", "val")}
-    tokenizer, pairs = vocabulary(out, config, corpus["train"])
-    valid = encode_pairs(tokenizer, corpus["val"])
-    training = Training(config, pairs, tokenizer.get_vocab_size(), device)
+    tokenizer, pairs = vocabulary(out, config, corpus)
+    training = Training(config, pairs["train"], tokenizer.get_vocab_size(), device)
     facts = {
         "config": asdict(config),
         "tokenizer": hashlib.sha256((out / "tokenizer.json").read_bytes()).hexdigest(),
@@ -141,11 +181,16 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
     for unfinished in out.glob("part-*"):
         unfinished.unlink()
     if last.is_file():
-        seconds = training.load(last)["seconds"]
+        saved = training.load(last)
+        if saved.get("tokenizer") != facts["tokenizer"]:
+            raise CheckpointError(
+                f"{out / 'tokenizer.json'} is not the vocabulary with which {last} was trained"
+            )
+        seconds = saved["seconds"]
     lines = read_log(log, training.step)
     write_text(log, "".join(f"{line}\n" for line in lines))
     bar = tqdm(total=config.steps, initial=training.step, disable=None, unit=" updates")
-    with log.open("a", encoding="utf-8") as file, bar:
+    with bar:
         begun = time.perf_counter() - seconds
         while training.step < config.steps:
             try:
@@ -157,11 +202,10 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
             at_end = training.step == config.steps
             if training.step % EVALUATE_EVERY == 0 or at_end:
                 line["valid_loss"], line["valid_accuracy"] = evaluate(
-                    training.model, valid, config.max_tokens
+                    training.model, pairs["val"], config.max_tokens
                 )
             if training.step % LOG_EVERY == 0 or at_end:
-                file.write(f"{json.dumps(line)}\n")
-                file.flush()
+                append_line(log, line)
             bar.update()
             bar.set_postfix(loss=f"{line['loss']:.2f}", refresh=False)
             if training.step % save_every == 0 or at_end:
@@ -196,9 +240,9 @@ def main(arguments: list[str] | None = None) -> None:
     command = parser()
     given = command.parse_args(arguments)
     try:
-        if given.threads < 1 or given.save_every < 1:
-            raise ValueError("--threads and --save-every must be at least 1")
-        torch.set_num_threads(given.threads)
+        if given.save_every < 1:
+            raise ValueError(f"save_every must be at least 1, not {given.save_every}")
+        check_machine(given.device, given.threads)
         training = run(chosen(given), given.out, given.device, given.save_every)
     except (DataError, CheckpointError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"{command.prog}: {error}")

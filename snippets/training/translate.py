@@ -6,13 +6,13 @@ A checkpoint is a run's folder or a single file of weights with `tokenizer.json`
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from snippets.training.batching import pad
 from snippets.training.checkpoint import (
@@ -21,8 +21,8 @@ from snippets.training.checkpoint import (
     load_parameters,
     read_checkpoint,
 )
-from snippets.training.config import Config
-from snippets.training.data import END, DataError, read_lines
+from snippets.training.config import Config, check_machine
+from snippets.training.data import END, DataError, read_lines, read_tokenizer
 from snippets.training.decode import beam_search, greedy_decode, in_batches
 from snippets.training.loop import transformer
 from snippets.transformer import Transformer
@@ -42,27 +42,51 @@ def load_translator(
     Raises:
         CheckpointError: If weights or vocabulary are missing, damaged or do not belong together.
     """
-    files = [checkpoint]
-    if checkpoint.is_dir():
+    file, sets, facts = read_weights(checkpoint, last)
+    vocabulary = file.with_name("tokenizer.json")
+    try:
+        tokenizer, digest = read_tokenizer(vocabulary)
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    if digest != facts.get("tokenizer"):
+        raise CheckpointError(f"{vocabulary} is not the vocabulary with which {file} was trained")
+    try:
+        config = Config(**facts["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{file} names no settings of a model: {error}") from None
+    model = transformer(config, tokenizer.get_vocab_size())
+    load_parameters(model, average(sets), str(file))
+    return model.to(device).eval(), tokenizer, config
+
+
+def read_weights(
+    checkpoint: Path, last: int
+) -> tuple[Path, list[dict[str, Tensor]], dict[str, Any]]:
+    """One file of weights, or the last sets of a run: the last file, its tensors, its facts.
+
+    A run that is still going on deletes its oldest set when it writes a new one, perhaps between
+    the look into its folder and the reading. The folder is then looked into again.
+
+    Raises:
+        CheckpointError: If there are fewer sets, or one is damaged.
+    """
+    if not checkpoint.is_dir():
+        tensors, facts = read_checkpoint(checkpoint)
+        return checkpoint, [{name: value.float() for name, value in tensors.items()}], facts
+    while True:
         files = sorted(checkpoint.glob("update-*.safetensors"))[-last:]
         if len(files) < last:
             raise CheckpointError(f"{checkpoint} holds {len(files)} sets of weights, not {last}")
-    sets, facts = [], {}
-    for file in files:
-        tensors, facts = read_checkpoint(file)
-        sets.append({name: value.float() for name, value in tensors.items()})
-    vocabulary = files[0].with_name("tokenizer.json")
-    if not vocabulary.is_file():
-        raise CheckpointError(f"there is no {vocabulary}, the vocabulary of {files[0].name}")
-    if hashlib.sha256(vocabulary.read_bytes()).hexdigest() != facts.get("tokenizer"):
-        raise CheckpointError(
-            f"{vocabulary} is not the vocabulary with which {files[0]} was trained"
-        )
-    tokenizer = Tokenizer.from_file(str(vocabulary))
-    config = Config(**facts["config"])
-    model = transformer(config, tokenizer.get_vocab_size())
-    load_parameters(model, average(sets), str(files[0]))
-    return model.to(device).eval(), tokenizer, config
+        sets = []
+        try:
+            for file in files:
+                tensors, facts = read_checkpoint(file)
+                sets.append({name: value.float() for name, value in tensors.items()})
+        except CheckpointError:
+            if all(file.exists() for file in files):
+                raise
+        else:
+            return file, sets, facts
 
 
 # --8<-- [end:load_translator]
@@ -130,8 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; what goes wrong is said in one sentence."""
     command = parser()
     given = command.parse_args(arguments)
-    torch.set_num_threads(given.threads)
     try:
+        check_machine(given.device, given.threads)
         if given.beam < 1 or given.average < 1:
             raise ValueError("--beam and --average must be at least 1")
         model, tokenizer, _ = load_translator(given.checkpoint, given.average, given.device)

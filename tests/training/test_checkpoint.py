@@ -1,11 +1,16 @@
 """A checkpoint is whole or as it was before, and one that is damaged is refused."""
 
 import os
+import subprocess
+import sys
 import threading
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from snippets.training.checkpoint import (
     CheckpointError,
@@ -15,6 +20,7 @@ from snippets.training.checkpoint import (
     write_checkpoint,
 )
 from tests.training.models import small_model
+from tests.training.processes import ended
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor([1, 2], dtype=torch.uint8)}
 FACTS = {"step": 7, "config": {"rate": 0.1}, "text": "Bäume"}
@@ -77,6 +83,62 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, size: int) -> None
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         read_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        save({"a": torch.zeros(1)}),  # without facts
+        save({"a": torch.zeros(1)}, {"facts": "5"}),
+        save({"a": torch.zeros(1)}, {"facts": "{"}),
+        save({"a": torch.zeros(1)}, {"facts": "{}"}) + b"more",
+        save({"a": torch.zeros(1)}, {"facts": "{}"}).replace(b"F32", b"F99"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a\.safetensors is damaged or no checkpoint"):
+        read_checkpoint(path)
+
+
+REPLACE = """
+import sys
+from pathlib import Path
+
+path, *files = map(Path, sys.argv[1:])
+contents = [file.read_bytes() for file in files]
+while True:
+    for content in contents:
+        part = path.with_name("part")
+        part.write_bytes(content)
+        part.replace(path)
+"""
+
+
+def test_a_reader_sees_one_whole_file_while_a_writer_replaces_it(tmp_path: Path) -> None:
+    """The file is opened once: a second look could find another file, of another length.
+
+    The writer is a process: a thread would wait while the reader is in the library's code.
+    """
+    path, sizes = tmp_path / "a.safetensors", (1, 5000)
+    files = [tmp_path / f"{size}.safetensors" for size in sizes]
+    for size, file in zip(sizes, files, strict=True):
+        write_checkpoint(file, {"a": torch.full((size,), float(size))}, {"size": size})
+    path.write_bytes(files[0].read_bytes())
+    seen = Counter()
+    with ended(subprocess.Popen([sys.executable, "-c", REPLACE, path, *files])):
+        until = time.monotonic() + 30
+        while (len(seen) < 2 or min(seen.values()) < 500) and time.monotonic() < until:
+            tensors, facts = read_checkpoint(path)
+            assert tensors["a"].tolist() == [facts["size"]] * facts["size"]
+            seen[facts["size"]] += 1
+    assert seen.keys() == set(sizes)
 
 
 def test_loading_keeps_the_shared_matrix_shared() -> None:

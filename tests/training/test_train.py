@@ -1,8 +1,8 @@
 """The command: resumed after any kill it ends as if left alone, and bad input is one sentence."""
 
 import json
+import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from snippets.training import train
-from snippets.training.checkpoint import read_checkpoint
+from snippets.training.checkpoint import read_checkpoint, write_checkpoint
 from snippets.training.config import Config, add_settings
+from snippets.training.data import train_tokenizer
 from snippets.training.translate import main as translate_main
+from snippets.training.translate import read_weights
 from tests import ROOT
+from tests.training.processes import ended
 
 SMALL = [
     "--vocab-size=120", "--d-model=8", "--n-heads=2", "--n-layers=1", "--d-ff=8",
@@ -41,18 +44,15 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
     alone, broken = folder / "alone", folder / "broken"
     train.main([f"--out={alone}", *SMALL])
     for kill in range(kills):
-        until = time.monotonic() + 60
         step = (kill * 60) // kills  # so that the kills are spread over the run
         last = broken / "last.safetensors"
-        with start(broken) as process:
-            try:
-                while time.monotonic() < until and process.poll() is None:
-                    if last.is_file() and read_checkpoint(last)[1]["step"] >= step:
-                        break
-                    time.sleep(0.005)
-                time.sleep(draw.uniform(0, 0.3))
-            finally:
-                process.send_signal(signal.SIGKILL)
+        with ended(start(broken)) as process:
+            until = time.monotonic() + 300  # of a busy machine it may need much to begin at all
+            while not (last.is_file() and read_checkpoint(last)[1]["step"] >= step):
+                assert process.poll() is None, f"the run ended by itself: {process.returncode}"
+                assert time.monotonic() < until, f"the run did not reach update {step}"
+                time.sleep(0.005)
+            time.sleep(draw.uniform(0, 0.3))
         for path in broken.glob("[!p]*.safetensors"):
             read_checkpoint(path)  # none is damaged
         print(f"kill {kill + 1}: at update {read_checkpoint(last)[1]['step']}")
@@ -67,6 +67,12 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> None:
 
 def test_a_run_that_is_killed_and_resumed_is_the_run_left_alone(tmp_path: Path) -> None:
     killed_and_resumed(tmp_path, KILLS, seed=0)
+
+
+def test_a_process_of_a_test_ends_with_it(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="failed"), ended(start(tmp_path / "run")) as process:
+        raise AssertionError("the test failed")
+    assert process.returncode is not None
 
 
 def test_a_run_translates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +115,12 @@ def corpus(folder: Path, **files: str | bytes) -> Path:
         ({}, ["--src=en"], "tgt must be another language than src, not en"),
         ({}, ["--vocab-size=5"], "vocab_size = 5 does not hold 4 special tokens"),
         ({}, ["--max-tokens=1"], "a sentence of 4 tokens exceeds max_tokens = 1"),
-        ({}, ["--threads=0"], "must be at least 1"),
+        ({}, ["--threads=0"], "threads must be at least 1, not 0"),
+        ({}, ["--save-every=0"], "save_every must be at least 1, not 0"),
+        ({}, ["--d-model=9", "--n-heads=3"], "d_model must be even, not 9"),
+        ({}, ["--seed=-1"], "seed must be from 0 to 2^32 - 1, not -1"),
+        ({}, ["--device=toaster"], "there is no device toaster that PyTorch can use here"),
+        ({"val_de": "a " * 300}, [], "a sentence of 301 tokens exceeds max_tokens = 256"),
     ],
 )
 def test_bad_input_is_answered_by_one_sentence_and_nothing_is_written(
@@ -154,6 +165,68 @@ def test_a_damaged_checkpoint_and_a_foreign_vocabulary_are_refused(tmp_path: Pat
     last.write_bytes(last.read_bytes()[:-40])
     with pytest.raises(SystemExit, match="is damaged or no checkpoint"):
         train.main([f"--out={out}", *SMALL])
+
+
+def test_the_vocabulary_of_another_run_is_refused_where_the_run_goes_on(tmp_path: Path) -> None:
+    """Its tokens would be trained on as if they were the others, without an error."""
+    out, folder = tmp_path / "run", corpus(tmp_path / "corpus")
+    options = [f"--corpus={folder}", f"--out={out}", *SMALL, "--vocab-size=12", "--steps=3"]
+    train.main(options)
+    vocabulary = out / "tokenizer.json"
+    text = vocabulary.read_text(encoding="utf-8")
+    other = train_tokenizer([("w x x", "y z")], vocab_size=12).to_str()
+    for content, message in (
+        (other, "tokenizer.json is not the vocabulary with which"),
+        (text[:-9], "tokenizer.json is damaged or no vocabulary"),
+    ):
+        vocabulary.write_text(content, encoding="utf-8")
+        before = {path: path.read_bytes() for path in out.iterdir()}
+        for command, given in (
+            (train.main, options),
+            (translate_main, [f"--checkpoint={out}", "a"]),
+        ):
+            with pytest.raises(SystemExit, match=message) as stopped:
+                command(given)
+            assert "\n" not in str(stopped.value)
+        assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_a_full_disk_is_said_and_what_was_saved_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The disk is full after so many files: of a run that has not begun nothing stays."""
+    out, fsync, calls = tmp_path / "run", os.fsync, []
+
+    def full(file: int) -> None:
+        calls.append(file)
+        if len(calls) > written:
+            raise OSError(28, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit, match=r"cannot be written: No space left on device$"):
+        train.main([f"--out={out}", *SMALL])
+    assert not list(tmp_path.rglob("part-*"))
+    assert out.exists() == (written >= 2)  # vocabulary and settings are there
+
+
+def test_weights_that_a_run_deletes_meanwhile_are_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        write_checkpoint(tmp_path / f"update-{step}.safetensors", {"a": torch.ones(step)}, {})
+
+    def read(path: Path) -> tuple:
+        if (tmp_path / "update-1.safetensors").exists():  # the run goes on at this moment
+            write_checkpoint(tmp_path / "update-3.safetensors", {"a": torch.ones(3)}, {})
+            (tmp_path / "update-1.safetensors").unlink()
+        return read_checkpoint(path)
+
+    monkeypatch.setattr("snippets.training.translate.read_checkpoint", read)
+    file, sets, _ = read_weights(tmp_path, 2)
+    assert file.name == "update-3.safetensors"
+    assert [len(tensors["a"]) for tensors in sets] == [2, 3]
 
 
 def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_checkpoint(
