@@ -16,8 +16,12 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 
+# --8<-- [start:CheckpointError]
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit; the message says why, in one sentence."""
+
+
+# --8<-- [end:CheckpointError]
 
 
 # --8<-- [start:write_checkpoint]
