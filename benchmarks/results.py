@@ -2,13 +2,16 @@
 
 A run is a folder that `snippets.training.train` has filled. Its scores are counted once and kept
 beside it, in `scores.jsonl`; what stands there already is not counted again. Writes
-`docs/assets/data/results.json`, with every run's command and scores, and the tables
-`results-*.txt` that `docs/training/results.md` embeds.
+`docs/assets/data/results.json`, with every run's command and scores, the tables `results-*.txt`
+that `docs/training/results.md` embeds, and the weights of every run in half precision, which the
+page offers in `docs/assets/models/`.
 """
 
 import argparse
+import hashlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from benchmarks.record import DATA, machine, table, versions, write
 from snippets.training import score
 from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import PRESETS, Config
+from snippets.training.release import release
 
+MODELS = DATA.parent / "models"
 SPLITS = ["test_2016_flickr", "test_2017_flickr"]
 BEAMS = [1, 5]
 AVERAGES = [1, 10]
@@ -63,6 +68,22 @@ def options(config: dict[str, Any]) -> str:
     return " ".join(words)
 
 
+def released(run: Path, name: str) -> dict[str, Any]:
+    """Write a run's last weights in half precision, and what is said of the file."""
+    path = release(run, MODELS / name)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "score.jsonl"
+        score.main([f"--checkpoint={path}", f"--split={SPLITS[0]}", f"--out={kept}"])
+        line = json.loads(kept.read_text(encoding="utf-8"))
+    data = path.read_bytes()
+    return {
+        "name": name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "score": line["scores"]["cased"]["score"],
+    }
+
+
 def facts(run: Path) -> dict[str, Any]:
     """What is recorded of one run.
 
@@ -84,6 +105,7 @@ def facts(run: Path) -> dict[str, Any]:
         "versions": versions() | {
             key: scores[-1]["versions"][key] for key in ("sacrebleu", "tokenizers")
         },
+        "weights": released(run, f"{about['config']['src']}-{about['config']['tgt']}"),
         "valid_loss": round(last["valid_loss"], 3),
         "scores": [{key: line[key] for key in keys} for line in scores],
     }  # fmt: skip
@@ -134,10 +156,29 @@ def signatures_table(runs: list[dict[str, Any]]) -> str:
     return table(rows)
 
 
+def weights_table(runs: list[dict[str, Any]]) -> str:
+    """The files to download, with the score of the file itself, beam 5, on the first split."""
+    rows = [["direction", "files", "size", "BLEU, cased", "SHA-256 of the weights"]]
+    for run in runs:
+        about = run["weights"]
+        folder = f"../assets/models/{about['name']}"
+        rows.append(
+            [
+                direction(run),
+                f"[weights]({folder}/model.safetensors), [vocabulary]({folder}/tokenizer.json)",
+                f"{about['bytes'] / 1e6:.1f} MB",
+                f"{about['score']:.2f}",
+                f"`{about['sha256']}`",
+            ]
+        )
+    return table(rows)
+
+
 TABLES = {
     "results-runs": runs_table,
     "results-scores": scores_table,
     "results-signatures": signatures_table,
+    "results-weights": weights_table,
 }
 
 
