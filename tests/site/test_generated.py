@@ -22,6 +22,7 @@ from benchmarks import (
     corpus,
     decoding,
     learning_curve,
+    regularization,
     restricted,
     speed,
 )
@@ -40,7 +41,7 @@ def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
     made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
-    for module in (attention_maps, bleu, corpus, decoding):
+    for module in (attention_maps, bleu, corpus, decoding, regularization):
         name = module.__name__.partition(".")[2].replace("_", "-")
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
     texts["learning-curve"] = learning_curve.report(facts("learning-curve"))
