@@ -2,12 +2,13 @@
 
 import json
 import math
+import statistics
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import corpus
+from benchmarks import corpus, regularization
 from benchmarks.allocation import conclusions
 from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
@@ -16,6 +17,7 @@ from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
 from snippets.seconds_and_bytes import fit_exponent
 from snippets.training.batching import pad
+from snippets.training.config import MULTI30K
 from snippets.training.decode import greedy_decode
 from tests import ROOT
 from tests.training.models import sentences, small_model
@@ -373,6 +375,54 @@ def test_random_batches_hold_every_pair_within_the_limit() -> None:
     assert max(sizes) <= 60
     every, real = corpus.positions(cut)
     assert real == sum(map(sum, lengths)) < every
+
+
+# Regularization
+
+
+def test_the_page_on_regularization_says_what_was_measured() -> None:
+    recorded = facts("regularization")
+    runs = {
+        (run["dropout"], run["smoothing"], run["seed"]): {
+            "train": run["train"][0],
+            "last": run["valid"][-1][0],
+            "before": run["valid"][-2][0],
+            "lowest": min(loss for loss, _ in run["valid"]),
+            "accuracy": 100 * run["valid"][-1][1],
+        }
+        for run in recorded["results"]
+    }
+    seeds = regularization.SEEDS
+    assert len(runs) == len(recorded["results"]) == 3 * 2 * len(seeds)
+    text = page("regularization")
+
+    def mean(dropout: float, name: str) -> float:
+        return statistics.mean(runs[dropout, 0.0, seed][name] for seed in seeds)
+
+    assert f"on {recorded['pairs']} pairs" in text
+    rise = f"from {mean(0, 'lowest'):.2f} to {mean(0, 'last'):.2f}, while the training loss is at"
+    assert f"{rise} {mean(0, 'train'):.2f}" in text
+    assert f"validation loss of {mean(0.1, 'last'):.2f}" in text
+    assert f"{mean(0.1, 'accuracy'):.1f}% against {mean(0, 'accuracy'):.1f}%" in text
+    assert f"the training loss stays at {mean(0.3, 'train'):.2f}" in text
+    for seed in seeds:
+        none, low, high = (runs[dropout, 0.0, seed] for dropout in (0.0, 0.1, 0.3))
+        assert none["last"] > none["lowest"]
+        assert low["last"] < none["lowest"]
+        assert high["last"] > none["last"]
+        assert high["accuracy"] < min(none["accuracy"], low["accuracy"]) - 10
+        assert high["last"] < high["before"]  # it still falls
+    recipe = f"width {MULTI30K.d_model}, {MULTI30K.n_layers} layers and {MULTI30K.steps:,} updates"
+    assert f"has {MULTI30K.dropout}, with a model of {recipe}" in text
+    spread = statistics.stdev(runs[0.0, 0.0, seed]["accuracy"] for seed in seeds)
+    for dropout in regularization.DROPOUTS:
+        dearer = [runs[dropout, 0.1, s]["last"] - runs[dropout, 0.0, s]["last"] for s in seeds]
+        assert 0.05 < round(min(dearer), 2) <= round(max(dearer), 2) <= 0.14
+        better = [
+            runs[dropout, 0.1, s]["accuracy"] - runs[dropout, 0.0, s]["accuracy"] for s in seeds
+        ]
+        assert abs(statistics.mean(better)) < spread
+    assert abs(mean(0.1, "accuracy") - mean(0, "accuracy")) < spread
 
 
 # Speed

@@ -34,7 +34,7 @@ PLAN = {
     "derivations": "softmax scale cross-entropy attention-backward layer-norm counting",
     "why-attention": "complexity self-attention recurrence convolution restricted path-length "
     "inductive-bias",
-    "training": "data batching optimizer regularization loop decoding bleu results scaling-out",
+    "training": "data batching optimizer loop decoding bleu results scaling-out",
     "pytorch": "contiguous shapes",
     "reference": "notation glossary verification bibliography",
 }

@@ -23,7 +23,9 @@ from benchmarks import (
     corpus,
     decoding,
     learning_curve,
+    regularization,
     restricted,
+    results,
     speed,
 )
 from benchmarks.record import DATA, write
@@ -41,7 +43,8 @@ def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
     made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
     texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
-    for module in (attention_maps, bleu, corpus, decoding, learning_curve):
+    recorded = (attention_maps, bleu, corpus, decoding, learning_curve, regularization, results)
+    for module in recorded:
         name = module.__name__.partition(".")[2].replace("_", "-")
         texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
     texts["allocation"] = allocation.report(facts("allocation"))
