@@ -17,7 +17,6 @@ from snippets.training.config import PRESETS
 WINDOW = 250
 """Updates over which the training loss is averaged: a single batch says little."""
 ROWS = (250, 500, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 10000, 12000)
-NAMES = {"de": "German", "en": "English"}
 
 
 def curve(folder: Path) -> dict[str, Any]:
@@ -59,8 +58,7 @@ def report(runs: list[dict[str, Any]]) -> str:
     """The table of the page: a row an update that at least one run has reached."""
     head = ["update"]
     for run in runs:
-        names = f"{NAMES[run['src']]} to {NAMES[run['tgt']]}"
-        head += [f"{names}: training", "validation", "tokens right"]
+        head += [f"{run['src']}→{run['tgt']} training", "validation", "tokens right"]
     rows = [head]
     for step in map(str, ROWS):
         row = [f"{int(step):,}"]
