@@ -74,17 +74,7 @@ def report(runs: list[dict[str, Any]]) -> str:
     return table(rows)
 
 
-def validation(runs: list[dict[str, Any]]) -> str:
-    """The validation split's loss of every run, in columns that a program can read."""
-    lines = [" ".join(["updates", *(f"{run['src']}-{run['tgt']}" for run in runs)])]
-    for step in runs[0]["validation"]:
-        if all(step in run["validation"] for run in runs):
-            losses = (f"{run['validation'][step][0]:.2f}" for run in runs)
-            lines.append(" ".join([step, *losses]))
-    return "".join(f"{line}\n" for line in lines)
-
-
-TABLES = {"learning-curve": report, "learning-curve-validation": validation}
+TABLES = {"learning-curve": report}
 
 
 def main() -> None:
