@@ -1,5 +1,6 @@
 """The committed measurements: every table says what its data say, and the data what theory says."""
 
+import hashlib
 import json
 import math
 import statistics
@@ -17,8 +18,10 @@ from snippets.operations import sequential_operations
 from snippets.recurrent import RecurrentLayer
 from snippets.seconds_and_bytes import fit_exponent
 from snippets.training.batching import pad
+from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import MULTI30K
 from snippets.training.decode import greedy_decode
+from snippets.training.translate import load_translator, translate
 from tests import ROOT
 from tests.training.models import sentences, small_model
 
@@ -476,3 +479,55 @@ def test_the_loss_of_the_recipe_falls_as_the_table_says() -> None:
         assert validation[-1] < validation[3] < validation[1]
         smoothed = [run["training"][step] for step in run["validation"] if step in run["training"]]
         assert all(a > b for a, b in zip(smoothed, validation, strict=False))
+
+
+# Results
+
+
+def bleu_of(run: dict[str, Any], way: str = "cased") -> dict[tuple[str, int, int], float]:
+    """A run's scores by split, beam and number of averaged sets of weights."""
+    return {
+        (line["split"], line["beam"], line["average"]): line["scores"][way]["score"]
+        for line in run["scores"]
+    }
+
+
+def test_the_page_on_results_says_what_was_scored() -> None:
+    de_en, en_de = facts("results")
+    gains, changes = [], []
+    for run in (de_en, en_de):
+        scores = bleu_of(run)
+        assert len(scores) == 8
+        for (split, beam, average), score in scores.items():
+            if beam == 5:
+                gains.append(score - scores[split, 1, average])
+            if average == 10:
+                changes.append(abs(score - scores[split, beam, 1]))
+        whole = bleu_of(run, "tokenized")
+        assert max(whole[key] - scores[key] for key in scores) < 0.75
+    assert min(gains) > 0.45
+    assert max(gains) < 1.95
+    assert max(changes) < 0.2
+    place = ("test_2016_flickr", 5, 10)
+    assert bleu_of(en_de, "tokenized")[place] == pytest.approx(41.02 - 1.4, abs=0.05)
+    greedy = ("test_2016_flickr", 1, 1)
+    assert bleu_of(de_en)[greedy] == pytest.approx(40.20, abs=0.005)
+    assert bleu_of(de_en, "lowercased")[greedy] == pytest.approx(40.46, abs=0.005)
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_the_weights_to_download_are_those_that_were_scored(direction: int) -> None:
+    run = facts("results")[direction]
+    about = run["weights"]
+    folder = ROOT / "docs/assets/models" / about["name"]
+    data = (folder / "model.safetensors").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == about["sha256"]
+    assert len(data) == about["bytes"] < 6_000_000
+    tensors, kept = read_checkpoint(folder / "model.safetensors")
+    assert sum(value.numel() for value in tensors.values()) == run["parameters"] == 2_093_568
+    assert kept["config"] == run["config"]
+    assert abs(about["score"] - bleu_of(run)["test_2016_flickr", 5, 1]) < 0.05
+    model, tokenizer, config = load_translator(folder / "model.safetensors")
+    sentence = {"de": "Ein Hund rennt durch den Schnee.", "en": "A dog runs through the snow."}
+    (found,) = translate(model, tokenizer, [sentence[config.src]], beam=5)
+    assert found == sentence[config.tgt]
