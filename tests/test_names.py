@@ -21,7 +21,7 @@ MODULES = sorted(path for path in (ROOT / "snippets").rglob("*.py") if path.stem
 OTHER_STEMS = {
     "schedule": "training/optimizer.md: the page explains Adam too, which is PyTorch's",
     "release": "training/results.md: the page reports on runs, and this hands the best ones on",
-    "distributed": "training/scaling-out.md: the page also counts what the paper's models would take",
+    "distributed": "training/scaling-out.md: the page also counts what the paper's models take",
 }
 # Modules that are tested with another one, and why.
 TESTED_WITH = {
