@@ -27,7 +27,6 @@ BEAMS = [1, 5]
 AVERAGES = [1, 10]
 WAYS = ["cased", "lowercased", "tokenized"]
 NAMES = {"cased": "cased", "lowercased": "lowercased", "tokenized": "lowercased, tokenised"}
-LANGUAGES = {"de": "German", "en": "English"}
 
 
 def scored(run: Path) -> list[dict[str, Any]]:
@@ -113,7 +112,7 @@ def facts(run: Path) -> dict[str, Any]:
 
 def direction(run: dict[str, Any]) -> str:
     config = run["config"]
-    return f"{LANGUAGES[config['src']]} to {LANGUAGES[config['tgt']]}"
+    return f"{config['src']}→{config['tgt']}"
 
 
 def runs_table(runs: list[dict[str, Any]]) -> str:
