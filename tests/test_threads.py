@@ -18,15 +18,30 @@ PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if read_blocks(p
 REQUEST = re.compile(r"torch\.set_num_threads\(1\)  # \w+.*")
 
 
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp)
+
+
+def steps(tree: ast.AST, updates: set[str]) -> bool:
+    """Whether a piece of code makes the step of an optimizer, `name.step()`, or calls an update."""
+    return any(
+        (isinstance(call.func, ast.Attribute) and call.func.attr == "step" and not call.args)
+        or (isinstance(call.func, ast.Name) and call.func.id in updates)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+    )
+
+
 def loops(tree: ast.Module) -> list[int]:
-    """The lines of the loops in which the step of an optimizer is made: `name.step()`."""
+    """The lines of the loops in which a model is updated, in place or by a function."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    updates = {
+        function.name
+        for function in functions
+        if "optimizer" in {argument.arg for argument in function.args.args}
+        and steps(function, set())
+    }
     return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.For | ast.While)
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Call) and not inner.args
-        if isinstance(inner.func, ast.Attribute) and inner.func.attr == "step"
+        node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and steps(node, updates)
     ]
 
 

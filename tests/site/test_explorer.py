@@ -80,7 +80,7 @@ def says(text: str, value: float, unit: str = "") -> bool:
     step = 10 ** (math.floor(math.log10(number)) - 2) * UNITS[name] / 2
     return (
         len(digits) <= 3
-        and (1 <= number < 1000 or name in ENDS)
+        and (1 <= number < 1000 or name in ENDS or (name[1:2] == "i" and 1000 / 1024 < number < 1))
         and abs(UNITS[name] * number - value) <= step * (1 + 1e-9)
     )
 
@@ -212,6 +212,8 @@ def test_a_text_stands_for_the_values_that_are_rounded_to_it() -> None:
     assert says("4.29\u00a0GFLOP", 4.2949e9, "FLOP")
     assert says("102\u00a0MiB", 102.4 * 2**20, "B")
     assert says("5\u00a0µs", 5e-6, "s")
+    assert says("0.996\u00a0MiB", 1020 * 2**10, "B")  # 1,020 KiB have four digits
+    assert not says("0.97\u00a0MiB", 0.97 * 2**20, "B")
     assert says("1,234\u00a0s", 1234.0, "s") is False  # four digits
     for text, unit in [
         ("4.28\u00a0GFLOP", "FLOP"),

@@ -165,7 +165,7 @@ def test_next_leads_along_the_path_and_then_to_the_rest(site: Path) -> None:
     assert len(way) == len(SOURCES) - 1
     folders = list(dict.fromkeys(name.split("/")[0] for name in way))
     assert folders == [
-        "model", "derivations", "why-attention", "pytorch", "lab", "notes", "reference"
+        "model", "derivations", "why-attention", "pytorch", "training", "lab", "notes", "reference"
     ]  # fmt: skip
     assert way[:2] == ["model/overview", "model/embedding"]
     assert way[way.index("model/transformer") + 1] == "derivations/softmax"
