@@ -75,7 +75,7 @@ def says(text: str, value: float, unit: str = "") -> bool:
         return False
     number = float(written.replace(",", ""))
     digits = re.sub(r"[,.]", "", written)
-    digits = digits if "." in written else digits.rstrip("0")
+    digits = digits.lstrip("0") if "." in written else digits.rstrip("0")
     # Half a unit of the third digit, and what a double adds to that.
     step = 10 ** (math.floor(math.log10(number)) - 2) * UNITS[name] / 2
     return (
