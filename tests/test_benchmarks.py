@@ -432,13 +432,15 @@ def test_the_page_on_regularization_says_what_was_measured() -> None:
 
 
 def test_a_training_step_takes_no_longer_than_that_of_torch() -> None:
-    """What docs/pytorch/speed.md says of the kernel of the norm, held to the recorded seconds."""
-    steps = {k: v for k, v in facts("speed")["median_seconds"].items() if "training_step" in k}
-    for seconds in steps.values():
-        ratio = seconds["PyTorch's layer norm"] / seconds["torch.nn.Transformer"]
-        assert 0.97 <= round(ratio, 2) <= 0.98
-        assert seconds["PyTorch's layer norm"] < seconds["as on the pages"]
-        assert seconds["one projection"] > 0.99 * seconds["as on the pages"]
+    for task, seconds in facts("speed")["median_seconds"].items():
+        if task.endswith("training_step"):
+            assert seconds["as on the pages"] <= seconds["torch.nn.Transformer"], task
+
+
+def test_the_kernel_of_the_norm_is_worth_its_place() -> None:
+    """What docs/pytorch/speed.md says of the layer norm, held to the recorded seconds."""
+    for task, seconds in facts("speed")["median_seconds"].items():
+        assert seconds["as on the pages"] < seconds["layer norm by its formula"], task
 
 
 # Attention maps
