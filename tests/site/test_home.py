@@ -80,7 +80,7 @@ def test_the_home_page_tells_the_hours_of_its_path(site: Path) -> None:
         expected = sum(page[1 if place.has_attr("data-essentials") else 0] for page in pages)
         assert place.get_text() == in_words(expected, WORDS)
     path = set(places[-1]["data-hours"].split())
-    assert path == {"model", "derivations", "why-attention", "pytorch"}
+    assert path == {"model", "derivations", "why-attention", "pytorch", "training"}
 
 
 # the first screen
