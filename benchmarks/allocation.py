@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.complexity import said
-from benchmarks.record import DATA, machine, table, versions, write
+from benchmarks.record import machine, publish, table, versions
 from snippets.attention import scaled_dot_product_attention
 from snippets.multi_head import MultiHeadAttention
 from snippets.recurrent import RecurrentLayer
@@ -211,9 +211,11 @@ def main() -> None:
         "fresh": in_a_process({}),
         "kept": in_a_process(KEPT),
     }
-    write(DATA / "allocation.json", json.dumps(facts, indent=1) + "\n")
-    write(DATA / "allocation.txt", report(facts))
+    publish("allocation", facts, TABLES)
     print(report(facts))
+
+
+TABLES = {"allocation": report}
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ project; the losses are those of the validation split.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.record import DATA, table, versions, write
+from benchmarks.record import publish, table, updates, versions
 from snippets.training.attention_maps import recorded_weights, without_heads
 from snippets.training.batching import Pair, make_batch
 from snippets.training.data import END, encode_pairs
@@ -119,14 +118,13 @@ def main() -> None:
     model, tokenizer, config = load_translator(given.checkpoint)
     if (config.src, config.tgt) != ("de", "en"):
         raise SystemExit(f"the sentence is German, but the run is from {config.src}")
-    step = int(sorted(given.checkpoint.glob("update-*"))[-1].stem.removeprefix("update-"))
     pair = encode_pairs(tokenizer, [SENTENCE])[0]
     whole, one, together = losses_without(
         model, encode_pairs(tokenizer, read_corpus(config, "val")), config.max_tokens
     )
     facts = {
         "corpus": config.corpus,
-        "update": step,
+        "update": updates(given.checkpoint),
         "updates": config.steps,
         "versions": versions(),
         "src": [tokenizer.id_to_token(token) for token in pair[0]],
@@ -137,9 +135,7 @@ def main() -> None:
         "weights": maps(model, pair),
     }
     assert pair[0][-1] == pair[1][-1] == END
-    write(DATA / "attention-maps.json", json.dumps(facts, ensure_ascii=False) + "\n")
-    for name, make in TABLES.items():
-        write(DATA / f"{name}.txt", make(facts))
+    publish("attention-maps", facts, TABLES, indent=None)
 
 
 if __name__ == "__main__":

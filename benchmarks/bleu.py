@@ -6,7 +6,6 @@ Writes `docs/assets/data/bleu.json` and the table that `docs/training/bleu.md` e
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import torch
 from sacrebleu.metrics import BLEU
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from benchmarks.decoding import updates
-from benchmarks.record import DATA, table, versions, write
+from benchmarks.record import DATA, publish, table, updates, versions
 from snippets.training.bleu import corpus_bleu, paired_bootstrap
 from snippets.training.train import read_corpus
 from snippets.training.translate import load_translator, translate
@@ -117,10 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.data:
         os.environ["MULTI30K_DIR"] = str(given.data)
     facts = measure(given.checkpoint, given.split)
-    write(given.out / "bleu.json", json.dumps(facts, indent=2) + "\n")
-    for name, report in TABLES.items():
-        write(given.out / f"{name}.txt", report(facts))
-        print(report(facts))
+    publish("bleu", facts, TABLES, given.out)
+    print(ways(facts))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ The lab, `docs/lab/complexity.py`, counts and times; this module writes its resu
 `docs/assets/data/complexity.json` and as the tables that `docs/why-attention/complexity.md` embeds.
 """
 
-import json
 import runpy
 from typing import Any
 
 import matplotlib
 
-from benchmarks.record import DATA, machine, table, versions, write
+from benchmarks.record import DATA, machine, publish, table, versions
 
 LAB = DATA.parents[1] / "lab" / "complexity.py"
 Fit = list[float]
@@ -132,15 +131,17 @@ def record(lab: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-COLUMNS = {"operations": operations, "chains": chains, "paths": paths, "crossings": crossings}
+TABLES = {
+    "complexity-operations": operations,
+    "complexity-chains": chains,
+    "complexity-paths": paths,
+    "complexity-crossings": crossings,
+}
 
 
 def main() -> None:
     matplotlib.use("Agg")
-    facts = record(runpy.run_path(str(LAB)))
-    write(DATA / "complexity.json", json.dumps(facts, indent=1) + "\n")
-    for name, column in COLUMNS.items():
-        write(DATA / f"complexity-{name}.txt", column(facts))
+    publish("complexity", record(runpy.run_path(str(LAB))), TABLES)
 
 
 if __name__ == "__main__":

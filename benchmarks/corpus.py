@@ -4,13 +4,12 @@ Nothing is timed, so another machine counts the same. `docs/training/data.md` an
 `docs/training/batching.md` embed the tables. The corpus is downloaded, or read from MULTI30K_DIR.
 """
 
-import json
 import random
 from typing import Any
 
 import tokenizers
 
-from benchmarks.record import DATA, table, write
+from benchmarks.record import publish, table
 from snippets.training.batching import Pair, bucketed, make_batch
 from snippets.training.config import PRESETS
 from snippets.training.data import UNK, encode_pairs, train_tokenizer
@@ -127,10 +126,7 @@ TABLES = {"corpus-vocabularies": vocabularies, "corpus-batches": batches}
 
 def main() -> None:
     """Count, and write the counts and their tables."""
-    facts = measure()
-    write(DATA / "corpus.json", f"{json.dumps(facts, indent=1)}\n")
-    for name, text in TABLES.items():
-        write(DATA / f"{name}.txt", text(facts))
+    publish("corpus", measure(), TABLES)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ grammar's sentences, measured and shown, and nothing is written.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -26,10 +25,9 @@ from sacrebleu.metrics import BLEU
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.record import DATA, machine, medians, table, versions, write
+from benchmarks.record import DATA, machine, medians, publish, table, updates, versions
 from snippets.masks import causal_mask, padding_mask
 from snippets.training.batching import make_batch, pad
-from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import PRESETS
 from snippets.training.data import END, PAD, START
 from snippets.training.decode import (
@@ -287,10 +285,8 @@ def measure(checkpoint: Path, split: str, count: int) -> dict:
     bleu, references = BLEU(), [[tgt for _, tgt in pairs]]
     found = {}
     for name, ids in written.items():
-        if len(ids) < len(pairs) or not ("greedy, cached" in name or "beam" in name):
-            continue
-        if "uncached" in name:
-            continue
+        if ", cached, batches" not in name:
+            continue  # the others write the same, or a part of it
         in_order = [ids[place] for place in range(len(pairs))]
         score = bleu.corpus_score(tokenizer.decode_batch(in_order), references)
         found[name] = {
@@ -320,12 +316,6 @@ def measure(checkpoint: Path, split: str, count: int) -> dict:
     }
 
 
-def updates(checkpoint: Path) -> int:
-    """After how many updates the weights were kept."""
-    files = sorted(checkpoint.glob("update-*.safetensors")) if checkpoint.is_dir() else [checkpoint]
-    return read_checkpoint(files[-1])[1]["step"]
-
-
 def main(arguments: list[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     torch.set_num_threads(1)
@@ -342,10 +332,8 @@ def main(arguments: list[str] | None = None) -> None:
             facts = measure(Path(folder), "test", min(given.sentences, 200))
     facts = {"command": "make bench CHECKPOINT=runs/de-en"} | facts
     if given.checkpoint:
-        write(given.out / "decoding.json", json.dumps(facts, indent=2) + "\n")
-    for name, report in TABLES.items():
-        if given.checkpoint:
-            write(given.out / f"{name}.txt", report(facts))
+        publish("decoding", facts, TABLES, given.out)
+    for report in TABLES.values():
         print(report(facts))
     print("the same as the plain loop writes:", facts["same_as_plain"])
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import DATA, table, write
+from benchmarks.record import publish, table
 from snippets.training.config import PRESETS
 
 WINDOW = 250
@@ -85,9 +85,7 @@ def main() -> None:
         runs = [curve(folder) for folder in command.parse_args().runs]
     except (OSError, ValueError) as error:
         raise SystemExit(f"{command.prog}: {error}") from None
-    write(DATA / "learning-curve.json", json.dumps(runs, indent=1) + "\n")
-    for name, make in TABLES.items():
-        write(DATA / f"{name}.txt", make(runs))
+    publish("learning-curve", runs, TABLES)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 Run with `python -m benchmarks.regularization`: it takes about a minute on one thread.
 """
 
-import json
 import statistics
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks.record import DATA, machine, table, versions, write
+from benchmarks.record import machine, publish, table, versions
 from snippets.training.config import Config
 from snippets.training.data import encode_pairs, train_tokenizer
 from snippets.training.grammar import grammar
@@ -78,9 +76,7 @@ def main() -> None:
         "evaluate_every": EVALUATE_EVERY,
         "results": results,
     }
-    write(DATA / "regularization.json", json.dumps(facts, indent=1) + "\n")
-    for name, make in TABLES.items():
-        write(DATA / f"{name}.txt", make(facts))
+    publish("regularization", facts, TABLES)
     print(report(facts))
 
 
@@ -90,8 +86,8 @@ def mean_and_deviation(values: list[float], digits: int) -> str:
 
 def report(facts: dict) -> str:
     """The results as a Markdown table with the line that says where they come from."""
-    rows = [["dropout", "smoothing", "training loss", "validation loss", "lowest on the way"]]
-    rows[0].append("validation accuracy (%)")
+    losses = ["training loss", "validation loss", "lowest on the way"]
+    rows = [["dropout", "smoothing", *losses, "validation accuracy (%)"]]
     results = facts["results"]
     for dropout, smoothing in sorted({(run["dropout"], run["smoothing"]) for run in results}):
         runs = [
@@ -118,7 +114,7 @@ def report(facts: dict) -> str:
     )
 
 
-TABLES: dict[str, Callable[[dict], str]] = {"regularization": report}
+TABLES = {"regularization": report}
 
 
 if __name__ == "__main__":

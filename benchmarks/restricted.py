@@ -4,7 +4,6 @@ Writes `docs/assets/data/restricted.json` and `restricted.txt`, the table that
 `docs/why-attention/restricted.md` embeds. FlexAttention is compiled, which needs a C++ compiler.
 """
 
-import json
 from collections.abc import Callable
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from benchmarks.record import DATA, machine, medians, table, versions, write
+from benchmarks.record import machine, medians, publish, table, versions
 from snippets.attention import scaled_dot_product_attention
 from snippets.restricted import banded_attention
 from snippets.seconds_and_bytes import peak_memory
@@ -71,8 +70,7 @@ def main() -> None:
         "repeats": [REPEATS, REPEATS_SLOW],
         "results": results,
     }
-    write(DATA / "restricted.json", json.dumps(facts, indent=2) + "\n")
-    write(DATA / "restricted.txt", report(facts))
+    publish("restricted", facts, TABLES)
     print(report(facts))
 
 
@@ -100,6 +98,9 @@ def report(facts: dict) -> str:
         f"PyTorch {facts['versions']['torch']}, seed {facts['seed']}. "
         f"Repeat it with `{facts['command']}`.\n"
     )
+
+
+TABLES = {"restricted": report}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import DATA, machine, table, versions, write
+from benchmarks.record import DATA, machine, publish, table, versions
 from snippets.training import score
 from snippets.training.checkpoint import read_checkpoint
 from snippets.training.config import PRESETS, Config
@@ -25,8 +25,7 @@ MODELS = DATA.parent / "models"
 SPLITS = ["test_2016_flickr", "test_2017_flickr"]
 BEAMS = [1, 5]
 AVERAGES = [1, 10]
-WAYS = ["cased", "lowercased", "tokenized"]
-NAMES = {"cased": "cased", "lowercased": "lowercased", "tokenized": "lowercased, tokenised"}
+WAYS = {"cased": "cased", "lowercased": "lowercased", "tokenized": "lowercased, tokenised"}
 
 
 def scored(run: Path) -> list[dict[str, Any]]:
@@ -134,7 +133,7 @@ def runs_table(runs: list[dict[str, Any]]) -> str:
 
 def scores_table(runs: list[dict[str, Any]]) -> str:
     """Every score: BLEU by direction, split, search and weights."""
-    rows = [["direction", "test set", "search", "weights", *NAMES.values()]]
+    rows = [["direction", "test set", "search", "weights", *WAYS.values()]]
     for run in runs:
         for line in sorted(run["scores"], key=lambda one: SPLITS.index(one["split"])):
             search = "greedy" if line["beam"] == 1 else f"beam {line['beam']}"
@@ -148,10 +147,10 @@ def scores_table(runs: list[dict[str, Any]]) -> str:
 def signatures_table(runs: list[dict[str, Any]]) -> str:
     """What sacreBLEU says of each way of counting; it is the same for every run and split."""
     rows = [["column", "signature"]]
-    for way in WAYS:
+    for way, name in WAYS.items():
         found = {line["scores"][way]["signature"] for run in runs for line in run["scores"]}
         (signature,) = found
-        rows.append([NAMES[way], f"`{signature}`"])
+        rows.append([name, f"`{signature}`"])
     return table(rows)
 
 
@@ -192,9 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
         runs = [facts(run) for run in given.runs]
     except ValueError as error:
         sys.exit(f"{command.prog}: {error}")
-    write(DATA / "results.json", json.dumps(runs, indent=1) + "\n")
-    for name, make in TABLES.items():
-        write(DATA / f"{name}.txt", make(runs))
+    publish("results", runs, TABLES)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ ratio of the medians. Writes `docs/assets/data/speed.json` and `speed.txt`, the 
 """
 
 import copy
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.record import DATA, machine, medians, table, versions, write
+from benchmarks.record import machine, medians, publish, table, versions
 from snippets.layer_norm import LayerNorm, layer_norm
 from snippets.masks import causal_mask, padding_mask
 from snippets.multi_head import MultiHeadAttention, merge_heads, split_heads
@@ -189,9 +188,11 @@ def main() -> None:
         "repeats": REPEATS,
         "median_seconds": results,
     }
-    write(DATA / "speed.json", json.dumps(facts, indent=2) + "\n")
-    write(DATA / "speed.txt", report(facts))
+    publish("speed", facts, TABLES)
     print(report(facts))
+
+
+TABLES = {"speed": report}
 
 
 if __name__ == "__main__":

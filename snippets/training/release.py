@@ -9,12 +9,12 @@ The folder then holds `model.safetensors`, the weights in half precision, and `t
 import argparse
 import hashlib
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from snippets.training.checkpoint import CheckpointError, write_checkpoint
-from snippets.training.config import Config
 from snippets.training.train import write_text
 from snippets.training.translate import load_translator
 
@@ -42,7 +42,7 @@ def release(checkpoint: Path, out: Path, last: int = 1) -> Path:
             raise CheckpointError(f"{name} of {checkpoint} does not fit half precision")
     vocabulary = tokenizer.to_str()
     facts = {
-        "config": {key: getattr(config, key) for key in Config.__dataclass_fields__},
+        "config": asdict(config),
         "tokenizer": hashlib.sha256(vocabulary.encode()).hexdigest(),
         "average": last,
         "versions": {"torch": torch.__version__},
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = command.parse_args(arguments)
     try:
         path = release(given.checkpoint, given.out, given.average)
-    except (CheckpointError, OSError) as error:
+    except CheckpointError as error:
         sys.exit(f"{command.prog}: {error}")
     print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}")
 

@@ -32,6 +32,19 @@ from benchmarks.record import DATA, write
 from docs.assets import explorer
 from tests import ROOT
 
+MEASURED = (
+    allocation,
+    attention_maps,
+    bleu,
+    complexity,
+    corpus,
+    decoding,
+    learning_curve,
+    regularization,
+    restricted,
+    results,
+    speed,
+)
 FIGURES = sorted((ROOT / "docs/assets/figures").glob("*.py"))
 
 
@@ -41,16 +54,11 @@ def facts(name: str) -> dict[str, Any]:
 
 def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
-    made = {f"complexity-{name}": (complexity, name) for name in complexity.COLUMNS}
-    texts = {name: module.COLUMNS[key](facts("complexity")) for name, (module, key) in made.items()}
-    recorded = (attention_maps, bleu, corpus, decoding, learning_curve, regularization, results)
-    for module in recorded:
-        name = module.__name__.partition(".")[2].replace("_", "-")
-        texts |= {table: make(facts(name)) for table, make in module.TABLES.items()}
-    texts["allocation"] = allocation.report(facts("allocation"))
-    texts["restricted"] = restricted.report(facts("restricted"))
-    texts["speed"] = speed.report(facts("speed"))
-    return {DATA / f"{name}.txt": text for name, text in texts.items()}
+    return {
+        DATA / f"{table}.txt": make(facts(module.__name__.partition(".")[2].replace("_", "-")))
+        for module in MEASURED
+        for table, make in module.TABLES.items()
+    }
 
 
 def hold(path: Path, text: str) -> None:
