@@ -5,7 +5,7 @@ A corpus is a list of pairs (source sentence, target sentence). Both languages h
 
 import gzip
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -91,6 +91,28 @@ SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
 """Padding, an unknown character, the start and the end of a sentence: the ids 0 to 3."""
 PAD, UNK, START, END = range(len(SPECIAL))
 # --8<-- [end:special]
+
+
+# --8<-- [start:words]
+def words_of(sentence: str) -> list[str]:
+    """The words of a sentence, its full stop and the end token: tokens that a reader can read."""
+    return [*sentence.replace(".", " .").split(), SPECIAL[END]]
+
+
+def word_vocabulary(pairs: Sequence[tuple[list[str], ...]]) -> list[str]:
+    """The special tokens, and then every word of the pairs, in the order of their letters."""
+    return [*SPECIAL, *sorted({word for pair in pairs for side in pair for word in side[:-1]})]
+
+
+def word_ids(
+    pairs: Sequence[tuple[list[str], ...]], vocabulary: Sequence[str]
+) -> list[tuple[list[int], ...]]:
+    """Pairs of words as pairs of their places in a vocabulary, which holds every word of them."""
+    number = {word: index for index, word in enumerate(vocabulary)}
+    return [tuple([number[word] for word in side] for side in pair) for pair in pairs]
+
+
+# --8<-- [end:words]
 
 
 # --8<-- [start:train_tokenizer]

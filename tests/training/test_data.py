@@ -14,6 +14,9 @@ from snippets.training.data import (
     read_lines,
     read_pairs,
     train_tokenizer,
+    word_ids,
+    word_vocabulary,
+    words_of,
 )
 from snippets.training.grammar import grammar
 
@@ -111,3 +114,15 @@ def test_a_sentence_ends_in_the_end_token() -> None:
     for (src, tgt), (src_ids, tgt_ids) in zip(pairs, encoded, strict=True):
         assert src_ids[-1] == tgt_ids[-1] == END
         assert (tokenizer.decode(src_ids[:-1]), tokenizer.decode(tgt_ids[:-1])) == (src, tgt)
+
+
+def test_words_are_tokens_where_a_reader_has_to_read_them() -> None:
+    pairs = [(words_of("Das Kind malt."), words_of("The child paints."))]
+    assert pairs[0][0] == ["Das", "Kind", "malt", ".", SPECIAL[END]]
+    vocabulary = word_vocabulary(pairs)
+    assert vocabulary == [*SPECIAL, ".", "Das", "Kind", "The", "child", "malt", "paints"]
+    ((src, tgt),) = word_ids(pairs, vocabulary)
+    assert [vocabulary[token] for token in src] == pairs[0][0]
+    assert tgt[-1] == END
+    with pytest.raises(KeyError):
+        word_ids([(["Hund"], ["dog"])], vocabulary)
