@@ -23,12 +23,13 @@ LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp)
 
 def steps(tree: ast.AST, updates: set[str]) -> bool:
     """Whether a piece of code makes the step of an optimizer, `name.step()`, or calls an update."""
-    return any(
-        (isinstance(call.func, ast.Attribute) and call.func.attr == "step" and not call.args)
-        or (isinstance(call.func, ast.Name) and call.func.id in updates)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-    )
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "attr", getattr(call.func, "id", None))  # a.name() or name()
+            is_step = isinstance(call.func, ast.Attribute) and name == "step" and not call.args
+            if is_step or name in updates:
+                return True
+    return False
 
 
 def loops(tree: ast.Module) -> list[int]:

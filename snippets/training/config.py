@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 
+# --8<-- [start:Config]
 def setting(default: Any, text: str, **choices: Any) -> Any:
     """A field whose metadata is what `--help` says of it."""
     return field(default=default, metadata={"help": text, **choices})
 
 
-# --8<-- [start:Config]
 @dataclass(frozen=True)
 class Config:
     """Everything that decides the result of a run, apart from versions and hardware.
