@@ -92,7 +92,7 @@ def test_the_first_screen_of_a_desk_says_all_that_a_visitor_asks(visit) -> None:
     page = opened.page
     expect(page.locator("h1")).to_be_in_viewport(ratio=1)
     assert page.locator(".hero dt").count() == 3
-    for place in page.locator(".hero dd, .doors h3, .doors p, .doors a").all():
+    for place in page.locator(".hero dd, .doors h2, .doors p, .doors a").all():
         expect(place).to_be_in_viewport(ratio=1)
     expect(page.locator(".home .diagram")).to_be_in_viewport(ratio=0.9)
     assert page.locator("a[rel=edit]").count() == 0
