@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from docs.program import program_text
 from tests import ROOT
 from tests.runner.pages import read_blocks
 from tests.site.built import DOCS, PROGRAMS, path_of
-from tests.site.visit import DESK, OPEN_ALL, PHONE, show
+from tests.site.visit import OPEN_ALL, PHONE, show
 
 # Every copied program is proved to be the one that the runner runs; these are run as well, and all
 # of them where the environment says COPIES=all.
@@ -49,15 +48,6 @@ COPIED = """async () => {
   }
   return null;
 }"""
-
-
-@pytest.fixture
-def reader(browser: Browser, address: str) -> Iterator[Page]:
-    """A page of a reader who may use the clipboard."""
-    context = browser.new_context(viewport=DESK, reduced_motion="reduce")
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
-    yield context.new_page()
-    context.close()
 
 
 def copied_by(page: Page, button: JSHandle) -> str:
