@@ -11,29 +11,30 @@ BEYOND = {rule: {"enabled": True} for rule in ("aria-dialog-name", "heading-orde
 CONTRAST = "color-contrast"
 OF_THE_LAYOUT = ["scrollable-region-focusable", "target-size"]
 # Pages are made of thousands of pieces that look alike, and so is the site. The contrast of those
-# that do is the same: tag and classes as far up as the body, colour, ground and type. Of each look
-# that is not known yet one piece is marked, the one with most letters, since axe judges neither
-# signs nor a single character. Returns the looks that are marked.
+# that do is the same: those of one colour, ground, size and weight. Of each look that is not known
+# yet one piece is marked, that with most letters, since axe judges neither signs nor a single
+# character. Returns the looks that are marked.
 MARK_NEW_LOOKS = """known => {
-  const seen = new Set(known), best = new Map(), ground = new Map(), chain = new Map();
-  const inherited = (cache, node, make) => {
-    if (!cache.has(node)) cache.set(node, make(node));
-    return cache.get(node);
+  const seen = new Set(known), best = new Map(), grounds = new Map();
+  // The colour behind a node, and how much of it shines through.
+  const groundOf = node => {
+    if (!node) return "";
+    if (!grounds.has(node)) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(node);
+      const clear = /, 0\\)$/.test(backgroundColor) && backgroundImage + opacity === "none1";
+      const opaque = /^rgb\\(/.test(backgroundColor) && opacity === "1";
+      const shown = [backgroundColor, backgroundImage, opacity].join();
+      grounds.set(node, opaque ? shown : (clear ? "" : shown) + groundOf(node.parentElement));
+    }
+    return grounds.get(node);
   };
-  const groundOf = node => node ? inherited(ground, node, () => {
-    const { backgroundColor, backgroundImage } = getComputedStyle(node);
-    return /, 0\\)$/.test(backgroundColor) && backgroundImage === "none"
-      ? groundOf(node.parentElement) : backgroundColor + backgroundImage;
-  }) : "";
-  const chainOf = node => node ? inherited(chain, node, () =>
-    `${node.localName}.${node.getAttribute("class") ?? ""}<${chainOf(node.parentElement)}`) : "";
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const letters = texts.currentNode.data.replace(/[^\\p{L}\\p{N}]/gu, "").length;
     const node = texts.currentNode.parentElement;
     if (letters < 2 || !node.checkVisibility()) continue;
-    const { color, opacity, fontSize, fontWeight } = getComputedStyle(node);
-    const look = [chainOf(node), color, groundOf(node), opacity, fontSize, fontWeight].join();
+    const { color, fontSize, fontWeight } = getComputedStyle(node);
+    const look = [color, groundOf(node), fontSize, fontWeight].join();
     if (!seen.has(look) && !(best.get(look)?.letters >= letters)) best.set(look, { node, letters });
   }
   for (const { node } of best.values()) node.dataset.look = "";

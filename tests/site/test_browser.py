@@ -107,7 +107,7 @@ def test_a_pale_piece_is_noticed_where_each_look_is_judged_once(piece, scheme, v
     judged: set[str] = set()
     opened.change(color_scheme=scheme)
     assert not contrast(opened.page, judged)
-    assert 30 < len(judged) < 300
+    assert 15 < len(judged) < 300
     opened.page.add_style_tag(content=rule)
     before = len(judged)
     assert contrast(opened.page, judged)
