@@ -6,7 +6,7 @@ import pytest
 from markdown import Markdown
 from mkdocs.exceptions import BuildError
 
-from docs.hooks.lighter import pruned
+from docs.hooks.lighter import pruned, scripts
 
 
 def test_a_rule_stays_if_all_its_classes_are_used() -> None:
@@ -36,7 +36,7 @@ def test_the_published_sheets_have_no_rule_of_an_unused_class(site: Path) -> Non
 
 
 def test_scripts_lose_their_comments_and_keep_their_words(site: Path) -> None:
-    for path in site.glob("assets/javascripts/*.js"):
+    for path in scripts(site):
         if not path.name.endswith(".min.js"):
             assert "\n  //" not in path.read_text(encoding="utf-8"), path.name
 
