@@ -57,7 +57,7 @@ def scripts(site: Path) -> list[Path]:
     """The scripts that pages load themselves, those of the figures that react among them."""
     return [
         path
-        for folder in ("", "figures/")
+        for folder in ("", "figures/", "translator/")
         for path in site.glob(f"assets/javascripts/{folder}*.js")
     ]
 
