@@ -1,4 +1,4 @@
-"""What `docs/assets/javascripts/figure.js` gives all figures that react, on a page of its own."""
+"""What `near.js` and `figure.js` give all figures that react, on a page of its own."""
 
 from collections.abc import Iterator
 
@@ -34,11 +34,11 @@ PAGE = f"""<!doctype html><html lang="en"><head><title>Figures</title>
   window.starts = []; window.calls = []; window.looks = [];
   window.document$ = {{ subscribe: look => window.looks.push(look) }};
 </script>
-<script type="module" src="/javascripts/small.js"></script></body></html>
+<script type="module" src="/javascripts/near.js"></script></body></html>
 """
 MODULE = """
-import { address, drag, heatmap, near, palette, slider, spoken } from "./figure.js";
-near("[data-figure=small]", (figure) => {
+import { address, drag, heatmap, palette, slider, spoken } from "../figure.js";
+export default function start(figure) {
   window.starts.push(figure);
   const form = figure.querySelector("form");
   const n = slider(form, "n", { scale: (p) => 2 ** p, write: (n) => `${n} positions` });
@@ -59,9 +59,12 @@ near("[data-figure=small]", (figure) => {
   n.value = state.read().n;
   form.hidden = false;
   Object.assign(window, { n, state, other, map, colour, values });
-});
+}
 """
 READY = "window.starts.length > 0"
+MODULES = {"javascripts/figures/small.js", "javascripts/figure.js"}
+requested: list[str] = []
+"""What the page has asked for."""
 
 
 def serve(route: Route) -> None:
@@ -69,7 +72,7 @@ def serve(route: Route) -> None:
     path = route.request.url.removeprefix(HOST).partition("?")[0]
     if path == "":
         route.fulfill(body=PAGE, content_type="text/html; charset=utf-8")
-    elif path == "javascripts/small.js":
+    elif path == "javascripts/figures/small.js":
         route.fulfill(body=MODULE, content_type="text/javascript; charset=utf-8")
     elif (ASSETS / path).is_file():
         route.fulfill(path=ASSETS / path)
@@ -84,6 +87,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requested.append(request.url.removeprefix(HOST)))
     page.route(f"{HOST}**", serve)
     page.goto(f"{HOST}?small.n=16&small.on=false&small.text=a%26b&small.share=2&other.n=&x=1#top")
     yield page
@@ -91,12 +95,14 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not complaints
 
 
-def test_a_figure_starts_when_it_comes_near_and_once(page: Page) -> None:
+def test_a_figure_is_loaded_and_started_when_it_comes_near_and_once(page: Page) -> None:
     page.wait_for_function("window.looks.length === 1")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
     assert page.evaluate("window.starts.length") == 0
+    assert not MODULES & {*requested}
     page.evaluate("document.querySelector('article').scrollIntoView()")
     page.wait_for_function(READY)
+    assert {*requested} > MODULES
     page.evaluate("window.looks[0](); window.scrollTo(0, 0)")
     page.evaluate("document.querySelector('article').scrollIntoView()")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")

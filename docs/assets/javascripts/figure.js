@@ -11,14 +11,15 @@
 //      <input id="NAME-n" name="n" type="range" min="0" max="9" value="4"></div>
 //      </form>
 //      … <p class="spoken" aria-live="polite">The summary at the defaults.</p>
-//      <script type="module" src="../../assets/javascripts/figures/NAME.js"></script>
+//      <script type="module" src="../../assets/javascripts/near.js"></script>
 //      </div>
 //
-// 2. docs/assets/javascripts/figures/NAME.js, which starts when its figure comes near the view:
+// 2. docs/assets/javascripts/figures/NAME.js, which near.js loads when the figure comes near the
+//    view, and whose default export starts it:
 //
-//      import { address, near, slider, spoken } from "../figure.js";
+//      import { address, slider, spoken } from "../figure.js";
 //
-//      near("[data-figure=NAME]", (figure) => {
+//      export default function start(figure) {
 //        const form = figure.querySelector("form");
 //        const n = slider(form, "n", { scale: (p) => 2 ** p, write: (n) => `${n} positions` });
 //        const state = address("NAME", { n: n.value }, { n: n.allows });
@@ -28,42 +29,14 @@
 //        form.addEventListener("input", update);
 //        form.hidden = false;
 //        update();
-//      });
+//      }
 //
 //    It draws with classes and var(--…), listens on its own elements and not on the window (a
 //    module is run once, its figure comes and goes with the page), and writes its numbers in full
 //    precision into data-value attributes, which a test holds to the page's Python.
 // 3. tests/site/test_figure_NAME.py.
 
-/**
- * Start a figure when it comes near the view: once for each element, also for those that instant
- * navigation brings later, when the module itself is not run again.
- *
- * @param {string} selector of the figure's element
- * @param {(element: Element) => void} start
- * @param {string} margin how near, as a root margin
- */
-export function near(selector, start, margin = "300px") {
-  const known = new WeakSet();
-  const observer = new IntersectionObserver(
-    (entries) => {
-      for (const { isIntersecting, target } of entries) {
-        if (!isIntersecting) continue;
-        observer.unobserve(target);
-        start(target);
-      }
-    },
-    { rootMargin: margin },
-  );
-  const look = () => {
-    for (const element of document.querySelectorAll(selector)) {
-      if (!known.has(element)) observer.observe(element);
-      known.add(element);
-    }
-  };
-  look();
-  window.document$?.subscribe(look); // the theme's signal that a page has been put in place
-}
+export { near } from "./near.js";
 
 /**
  * A range input whose value is written beside it and said by a screen reader, at once.
