@@ -34,13 +34,13 @@ function make(name, attributes = {}, ...inside) {
 function connect(url, broken) {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
-  let loading, last = 0;
+  let loading, last = 0, translating;
   worker.addEventListener("message", ({ data }) => {
     const asked = data.id === undefined ? loading : waiting.get(data.id);
     if (!asked) return;
     if (data.type === "progress" || data.type === "step") asked.follow?.(data);
     else if (data.type === "error") asked.reject(Object.assign(new Error(data.message), { code: data.code }));
-    else asked.resolve(data.config ?? data.tokens ?? data.result);
+    else asked.resolve(data.tokens ?? data.result ?? data);
   });
   worker.addEventListener("error", (event) => {
     event.preventDefault();
@@ -60,19 +60,23 @@ function connect(url, broken) {
         worker.postMessage({ type: "load", url });
       }),
     tokenize: (text) => ask({ type: "tokenize", text }),
-    translate: (text, options, follow) => ask({ type: "translate", text, options }, follow),
+    translate(text, options, follow) {
+      waiting.delete(translating); // the worker leaves it for the newer one, without an answer
+      translating = last + 1;
+      return ask({ type: "translate", text, options: { ...options, steps: Boolean(follow) } }, follow);
+    },
     close: () => worker.terminate(),
   };
 }
 
-/** The words of a text, and of each whether it is not in the other one's order of words. */
+/** Two texts in pieces, words, signs and spaces, and of each piece whether the other lacks it. */
 function changes(before, after) {
-  const [a, b] = [before.split(" "), after.split(" ")];
+  const [a, b] = [before, after].map((text) => text.match(/\s+|[\p{L}\p{M}\p{N}]+|./gu) ?? []);
   const common = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
   for (let i = a.length - 1; i >= 0; i -= 1)
     for (let j = b.length - 1; j >= 0; j -= 1)
       common[i][j] = a[i] === b[j] ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
-  const marked = [a.map((word) => [word, true]), b.map((word) => [word, true])];
+  const marked = [a, b].map((pieces) => pieces.map((piece) => [piece, true]));
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     if (a[i] === b[j]) marked[0][i++][1] = marked[1][j++][1] = false;
     else if (common[i + 1][j] >= common[i][j + 1]) i += 1;
@@ -81,17 +85,16 @@ function changes(before, after) {
   return marked;
 }
 
-/** Text whose changed words are marked; marks that follow one another are one. */
-function withMarks(words) {
+/** Text whose pieces that the other lacks are marked; a mark goes on over spaces. */
+function withMarks(pieces) {
   const parts = [];
-  for (const [word, isNew] of words) {
-    if (parts.length && parts.at(-1).isNew === isNew) parts.at(-1).text += ` ${word}`;
-    else parts.push({ isNew, text: word });
-  }
-  return parts.flatMap(({ isNew, text }, place) => [
-    ...(place ? [" "] : []),
-    isNew ? make("mark", {}, text) : text,
-  ]);
+  pieces.forEach(([piece, isNew], place) => {
+    const joins = !piece.trim() && pieces[place - 1]?.[1] && pieces[place + 1]?.[1];
+    const marks = piece.trim() ? isNew : Boolean(joins);
+    if (parts.at(-1)?.marks === marks) parts.at(-1).text += piece;
+    else parts.push({ marks, text: piece });
+  });
+  return parts.map(({ marks, text }) => (marks ? make("mark", {}, text) : text));
 }
 
 /** The matrices of one kind of attention, as rows: of one head, or their mean. */
@@ -115,7 +118,7 @@ function start(root) {
   const say = spoken(find(".spoken"));
   const models = {}; // by direction, those that are loaded
   const asTrained = new Map(); // translations without changes
-  let result, player, shownText, latest = 0;
+  let result, player, shownText, limit, latest = 0;
 
   const picks = Object.fromEntries(
     [...form.querySelectorAll(".picks")].map((group) => [
@@ -194,14 +197,18 @@ function start(root) {
       await new Promise((resolve, reject) => {
         worker = connect(url.href, (message) => {
           if (models[direction]) broke(direction, message);
-          else reject(Object.assign(new Error(message), { code: "broken" }));
+          else reject(new Error(message));
         });
         worker
           .load(({ loaded, total }) => {
-            progress.value = loaded / total;
-            status(fill(words.loading, { loaded: megabytes(loaded), total: megabytes(total) }));
+            if (total) progress.value = loaded / total;
+            const values = { loaded: megabytes(loaded), total: megabytes(total) };
+            status(fill(total ? words.loading : words.loadingSome, values));
           })
-          .then(resolve, reject);
+          .then(({ maxSource }) => {
+            limit = maxSource;
+            resolve();
+          }, reject);
       });
       models[direction] = worker;
     } catch (error) {
@@ -215,8 +222,8 @@ function start(root) {
 
   /** Say in the page's own words what went wrong. */
   function fails({ code, message }) {
-    const known = { empty: words.empty, "too-long": words.tooLong, network: words.network, damaged: words.damaged };
-    status(known[code] ?? fill(words.broken, { message: message ? `${message}.` : "" }), code !== "empty");
+    const named = { empty: "empty", "too-long": "tooLong", offline: "offline", missing: "missing", damaged: "damaged" };
+    status(fill(words[named[code] ?? "failed"], { limit, message }), code !== "empty");
   }
 
   function broke(direction, message) {
@@ -558,10 +565,10 @@ function start(root) {
   }
 
   find(".heads-of").addEventListener("click", ({ target }) => {
-    const head = target.closest("[data-head]")?.dataset.head;
+    const head = target.closest("button[data-head]")?.dataset.head;
     if (!head) return;
     state.head = head;
-    for (const button of form.querySelectorAll("[data-head]")) button.setAttribute("aria-pressed", button.dataset.head === head);
+    for (const button of form.querySelectorAll("button[data-head]")) button.setAttribute("aria-pressed", button.dataset.head === head);
     controls();
     showMap();
     say(`${headName(head)}. ${shade()}`);
@@ -588,6 +595,8 @@ function start(root) {
     } else {
       const [rows, columns] = [rowNames(kind), columnNames(kind)];
       const name = form.querySelector(`[name=kind][value=${kind}]`).dataset.name;
+      const longest = Math.max(...rows.map((row) => row.length));
+      find(".map").style.setProperty("--letters", Math.min(longest, 10));
       map = heatmap(find(".map"), {
         rows,
         columns,
@@ -743,11 +752,11 @@ function start(root) {
 
   // The experiments of the page: buttons that hold a state as the address would.
 
-  for (const button of document.querySelectorAll("button[data-translator]")) {
+  for (const button of document.querySelectorAll("button[data-try]")) {
     button.hidden = false;
     button.addEventListener("click", () => {
       stop();
-      Object.assign(state, defaults, JSON.parse(button.dataset.translator));
+      Object.assign(state, defaults, JSON.parse(button.dataset.try));
       controls();
       root.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
       (model() ? field : find(".load")).focus({ preventScroll: true });
@@ -768,4 +777,4 @@ function start(root) {
   controls();
 }
 
-near("[data-figure=translator]", start, "1000px");
+near(".translator", start, "1000px");
