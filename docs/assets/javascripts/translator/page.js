@@ -13,6 +13,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
+const signed = (number, digits) => number.toFixed(digits).replace("-", "−");
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
@@ -152,6 +153,9 @@ function start(root) {
     word: (value) => Number.isInteger(value) && value > 0,
   });
   const state = place.read();
+  // A sentence that the reader types enters the address, and with it requests, only on request.
+  const open = new Set([...Object.values(picks).flat(), state.text]);
+  const keep = () => place.write({ ...state, text: open.has(state.text) ? state.text : defaults.text });
   const model = () => models[state.direction];
   const off = () => state.off.match(/.../g) ?? [];
   const code = (kind, layer, head) => `${kind[0]}${layer}${head}`;
@@ -304,7 +308,7 @@ function start(root) {
       tab.tabIndex = chosen ? 0 : -1;
       find(`#${tab.getAttribute("aria-controls")}`).hidden = !chosen;
     }
-    place.write(state);
+    keep();
   }
 
   function show(before) {
@@ -333,7 +337,7 @@ function start(root) {
     showMap();
     showStep();
     showSearch();
-    place.write(state);
+    keep();
     say(fill(words.said, { text }));
   }
 
@@ -637,7 +641,7 @@ function start(root) {
           });
     const fate = (node) => (node.finished ? words.finished : node.kept ? words.kept : words.dropped);
     const describe = (node) =>
-      fill(words.node, { piece: nameOf(node), score: node.logProbability.toFixed(2), fate: fate(node) });
+      fill(words.node, { piece: nameOf(node), score: signed(node.logProbability, 2), fate: fate(node) });
     drawTree(find(".tree"), result.tree, { nameOf, describe, fate });
     find(".hypotheses").replaceChildren(
       ...result.hypotheses.map(({ text, score }) =>
@@ -645,7 +649,7 @@ function start(root) {
           "li",
           { "data-value": score },
           make("q", { lang: form.elements.translation.lang }, text),
-          make("span", {}, score.toFixed(3)),
+          make("span", {}, signed(score, 3)),
         ),
       ),
     );
@@ -675,9 +679,10 @@ function start(root) {
   });
   field.addEventListener("input", () => {
     stop();
+    find(".linked").textContent = "";
     state.text = field.value;
     state.step = state.word = 1;
-    place.write(state);
+    keep();
     translateSoon();
   });
   for (const group of form.querySelectorAll(".picks")) {
@@ -718,7 +723,7 @@ function start(root) {
   form.addEventListener("input", ({ target }) => {
     if (target.name === "beam") {
       state.beam = beam.value;
-      place.write(state);
+      keep();
       translateSoon();
     } else if (target.name === "step") {
       stop();
@@ -731,6 +736,15 @@ function start(root) {
     showHeads();
     translate();
     form.elements.positions.focus();
+  });
+  find(".link").addEventListener("click", async () => {
+    open.add(state.text);
+    const url = new URL(location);
+    url.searchParams.set("translator.text", state.text);
+    url.hash = root.id;
+    history.replaceState(history.state, "", url);
+    const copied = await navigator.clipboard?.writeText(url.href).then(() => true, () => false);
+    find(".linked").textContent = copied ? words.linked : words.addressed;
   });
   const views = find(".views");
   views.addEventListener("click", ({ target }) => {
@@ -757,6 +771,7 @@ function start(root) {
     button.addEventListener("click", () => {
       stop();
       Object.assign(state, defaults, JSON.parse(button.dataset.try));
+      open.add(state.text);
       controls();
       root.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
       (model() ? field : find(".load")).focus({ preventScroll: true });
