@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))  # where `snippets` is
+sys.path.insert(0, str(Path(__file__).parents[3]))  # where `snippets` is
 
 from snippets.training.attention_maps import recorded_weights
 from snippets.training.batching import make_batch
@@ -19,12 +18,13 @@ from snippets.training.data import END
 from snippets.training.decode import greedy_decode
 from snippets.training.translate import load_translator
 
+MODEL = Path(__file__).parents[1] / "models/de-en/model.safetensors"
 SENTENCE = "Der schwarze Hund jagt die weiße Katze."
 CELL, LEFT, TOP = 21, 74, 66
 LEVELS = [(0.08, 0.2), (0.2, 0.4), (0.4, 0.7), (0.7, 1.0)]  # from which weight on, and how opaque
 
 torch.set_num_threads(1)
-model, tokenizer, _ = load_translator(ROOT / "docs/assets/models/de-en/model.safetensors")
+model, tokenizer, _ = load_translator(MODEL)
 src = [*tokenizer.encode(SENTENCE).ids, END]
 with torch.no_grad():
     tgt = greedy_decode(model, torch.tensor([src]))[0]
