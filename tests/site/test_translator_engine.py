@@ -13,6 +13,7 @@ import math
 import os
 import threading
 import unicodedata
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +31,7 @@ from snippets.training.batching import pad
 from snippets.training.checkpoint import load_parameters
 from snippets.training.data import END, START, UNK
 from snippets.training.decode import EXTRA, beam_search, greedy_decode
-from snippets.training.export import read_export
+from snippets.training.export import export, read_export
 from snippets.training.grammar import grammar
 from snippets.training.multi30k import multi30k
 from snippets.training.translate import load_translator
@@ -390,6 +391,18 @@ def test_what_is_loaded_for_a_direction_is_small(engine: Engine, site: Path) -> 
     files = [engine.file, *(site / "assets/javascripts/translator").glob("*.js")]
     assert len(files) >= 3
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) < LIMIT
+
+
+def test_the_site_has_what_the_command_writes_and_the_zip_goes_without(
+    engine: Engine, site: Path, tmp_path: Path
+) -> None:
+    name = f"{engine.config.src}-{engine.config.tgt}"
+    exported = export(ROOT / "docs/assets/models" / name, tmp_path / "translator.bin")
+    assert engine.file.read_bytes() == exported.read_bytes()
+    with zipfile.ZipFile(site / "executable-transformer.zip") as archive:
+        names = archive.namelist()
+    assert any(path.endswith(f"assets/models/{name}/model.safetensors") for path in names)
+    assert not any(path.endswith(("translator.bin", "/model.js")) for path in names)
 
 
 # The worker
