@@ -2,6 +2,8 @@
 // worker.js; docs/assets/figures/translator.html holds the controls and all words that are shown.
 // Nothing of the model is loaded before the reader asks for it.
 import { address, heatmap, later, near, slider, spoken } from "../figure.js";
+import { changes, withMarks } from "./compare.js";
+import { connect } from "./connect.js";
 import { drawTree, listTree } from "./tree.js";
 
 const KINDS = ["encoder", "self", "cross"];
@@ -24,78 +26,6 @@ function make(name, attributes = {}, ...inside) {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...inside);
   return element;
-}
-
-/**
- * One direction's model in a worker of its own.
- *
- * @param {string} url of its file
- * @param {(message: string) => void} broken is called when the worker itself fails
- */
-function connect(url, broken) {
-  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  const waiting = new Map();
-  let loading, last = 0, translating;
-  worker.addEventListener("message", ({ data }) => {
-    const asked = data.id === undefined ? loading : waiting.get(data.id);
-    if (!asked) return;
-    if (data.type === "progress" || data.type === "step") asked.follow?.(data);
-    else if (data.type === "error") asked.reject(Object.assign(new Error(data.message), { code: data.code }));
-    else asked.resolve(data.tokens ?? data.result ?? data);
-  });
-  worker.addEventListener("error", (event) => {
-    event.preventDefault();
-    broken(event.message ?? "");
-  });
-  const ask = (message, follow) => {
-    const id = ++last;
-    return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject, follow });
-      worker.postMessage({ id, ...message });
-    }).finally(() => waiting.delete(id));
-  };
-  return {
-    load: (follow) =>
-      new Promise((resolve, reject) => {
-        loading = { resolve, reject, follow };
-        worker.postMessage({ type: "load", url });
-      }),
-    tokenize: (text) => ask({ type: "tokenize", text }),
-    translate(text, options, follow) {
-      waiting.delete(translating); // the worker leaves it for the newer one, without an answer
-      translating = last + 1;
-      return ask({ type: "translate", text, options: { ...options, steps: Boolean(follow) } }, follow);
-    },
-    close: () => worker.terminate(),
-  };
-}
-
-/** Two texts in pieces, words, signs and spaces, and of each piece whether the other lacks it. */
-function changes(before, after) {
-  const [a, b] = [before, after].map((text) => text.match(/\s+|[\p{L}\p{M}\p{N}]+|./gu) ?? []);
-  const common = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
-  for (let i = a.length - 1; i >= 0; i -= 1)
-    for (let j = b.length - 1; j >= 0; j -= 1)
-      common[i][j] = a[i] === b[j] ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
-  const marked = [a, b].map((pieces) => pieces.map((piece) => [piece, true]));
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    if (a[i] === b[j]) marked[0][i++][1] = marked[1][j++][1] = false;
-    else if (common[i + 1][j] >= common[i][j + 1]) i += 1;
-    else j += 1;
-  }
-  return marked;
-}
-
-/** Text whose pieces that the other lacks are marked; a mark goes on over spaces. */
-function withMarks(pieces) {
-  const parts = [];
-  pieces.forEach(([piece, isNew], place) => {
-    const joins = !piece.trim() && pieces[place - 1]?.[1] && pieces[place + 1]?.[1];
-    const marks = piece.trim() ? isNew : Boolean(joins);
-    if (parts.at(-1)?.marks === marks) parts.at(-1).text += piece;
-    else parts.push({ marks, text: piece });
-  });
-  return parts.map(({ marks, text }) => (marks ? make("mark", {}, text) : text));
 }
 
 /** The matrices of one kind of attention, as rows: of one head, or their mean. */
