@@ -30,7 +30,6 @@ LEFT_OUT = (
     "**/workers/*",
     "pagefind/*",
     "assets/models/*/translator.bin",
-    "assets/javascripts/translator/*",
 )
 ATTRIBUTE = re.compile(r'(?<=\s)(href|src)="([^"]*)"')
 PRELOAD = re.compile(r'<link rel="preload"[^>]*>')  # refused from disk, and needless there
