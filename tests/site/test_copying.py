@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, JSHandle, Page
 
 from docs.program import program_text
 from tests import ROOT
-from tests.runner.pages import read_blocks
+from tests.runner.pages import blocks_of
 from tests.site.built import DOCS, PROGRAMS, path_of
 from tests.site.visit import OPEN_ALL, PHONE, show
 
@@ -87,7 +87,7 @@ def run(program: str, folder: Path) -> str:
 def test_a_page_copied_as_it_looks_is_its_program(
     source: str, reader: Page, site: Path, address: str, tmp_path: Path
 ) -> None:
-    blocks = read_blocks(DOCS / source, ROOT)
+    blocks = blocks_of(DOCS / source, ROOT)
     program = program_text([block.code for block in blocks])
     show(reader, f"{address}{path_of(source, site)}")
     assert pressed(reader) == program
@@ -102,7 +102,7 @@ def test_a_page_copied_as_it_looks_is_its_program(
 
 
 def test_opened_boxes_give_the_same_program(reader: Page, site: Path, address: str) -> None:
-    blocks = read_blocks(DOCS / "model/attention.md", ROOT)
+    blocks = blocks_of(DOCS / "model/attention.md", ROOT)
     show(reader, f"{address}model/attention/")
     reader.evaluate(OPEN_ALL)
     assert pressed(reader) == program_text([block.code for block in blocks])

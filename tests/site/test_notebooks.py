@@ -16,7 +16,7 @@ from docs.notebook import Context, collect, of_lab, of_page, standalone
 from docs.program import requirements
 from notebooks import kernel
 from tests import ROOT
-from tests.runner.pages import read_blocks, site_config, trimmed
+from tests.runner.pages import blocks_of, site_config, trimmed
 from tests.site.built import DOCS, LABS, PROGRAMS, built
 
 FORMATTED = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
@@ -39,7 +39,7 @@ def ids(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_the_cells_are_the_pages_blocks_with_their_output(page: str, site: Path) -> None:
-    blocks = read_blocks(DOCS / page, ROOT)
+    blocks = blocks_of(DOCS / page, ROOT)
     install, *cells = [cell for cell in notebook_of(page, site).cells if cell.cell_type == "code"]
     assert [cell.source for cell in cells] == [trimmed(block.code) for block in blocks]
     printed = [
