@@ -297,7 +297,7 @@ def test_the_explorer_starts_at_an_accelerator_and_knows_the_recorded_rates() ->
     assert "67 TFLOP/s" in said
     assert "3.35 TB/s" in said
     rates = recorded["rates"]
-    assert f"{rates['flops'] / 1e9:.0f} GFLOP/s, {rates['bandwidth'] / 1e9:.1f} GB/s" in said
+    assert f"{rates['flops'] / 1e9:.0f} GFLOP/s, {rates['bandwidth'] / 1e9:.1f} GB/s into" in said
     assert f"and {rates['latency'] * 1e6:.1f} µs" in said
 
 
