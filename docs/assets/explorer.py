@@ -18,11 +18,12 @@ import start from "{ADDRESS}javascripts/figures/explorer.js";
 start(document.querySelector(".explorer"));
 document.body.dataset.started = "";
 </script></html>"""
-# Full precision, for the tests and the plot, is not for readers.
+# Full precision is for the tests; the bars say what the numbers beside them say.
 READ = """
 () => {
   const explorer = document.querySelector(".explorer");
   for (const cell of explorer.querySelectorAll("td")) delete cell.dataset.value;
+  for (const bar of explorer.querySelectorAll("td svg")) bar.replaceChildren();
   return {
     table: explorer.querySelector("tbody").innerHTML,
     shows: explorer.querySelector(".shows").innerHTML,

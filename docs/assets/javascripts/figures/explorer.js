@@ -100,7 +100,6 @@ export default function start(explorer) {
   const rows = [...explorer.querySelectorAll("tbody tr")];
   const layers = rows.map((row) => row.className);
   const names = Object.fromEntries(rows.map((row) => [row.className, row.dataset.name]));
-  const list = new Intl.ListFormat(document.documentElement.lang || "en");
   const fill = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
   const sliders = Object.entries(SLIDERS).map(([name, how]) => [name, slider(form, name, how)]);
@@ -133,15 +132,16 @@ export default function start(explorer) {
     });
     results.forEach(({ parts, seconds }, layer) => {
       const cell = rows[layer].lastElementChild;
-      const [numbers, bar] = [cell.querySelectorAll("span"), cell.querySelectorAll("rect")];
+      const numbers = cell.querySelectorAll("span");
       let before = 0;
-      parts.forEach((part, index) => {
+      const bar = parts.map((part, index) => {
         const share = (100 * part) / seconds;
+        const [x, width] = [before.toFixed(1), share.toFixed(1)];
         numbers[index].textContent = Math.floor(share + 0.5);
-        bar[index].setAttribute("x", before.toFixed(1));
-        bar[index].setAttribute("width", share.toFixed(1));
         before += share;
+        return `<rect class="part-${index}" x="${x}" width="${width}" height="1"/>`;
       });
+      cell.querySelector("svg").innerHTML = bar.join("");
       cell.dataset.value = parts.join(" ");
     });
   }
@@ -153,10 +153,9 @@ export default function start(explorer) {
     const [first, last] = [order[0], order.at(-1)];
     const times = (one) => integer(rounded(one.seconds / first.seconds));
     const close = order.filter((one) => one.seconds < FACTOR * first.seconds);
-    const winners = (column) => {
-      const least = Math.min(...results.map((result) => result[column]));
-      const winning = order.filter((one) => one[column] === least).map((one) => one.name);
-      return `${list.format(winning)}, ${COLUMNS[column](least)}`;
+    const winner = (column) => {
+      const best = order.reduce((one, other) => (other[column] < one[column] ? other : one));
+      return `${best.name}, ${COLUMNS[column](best[column])}`;
     };
     const said = [];
     if (close.length === 1) {
@@ -178,7 +177,7 @@ export default function start(explorer) {
         }),
       );
     }
-    said.push(fill(words.sayLeast, { flops: winners("flops"), memory: winners("memory") }));
+    said.push(fill(words.sayLeast, { flops: winner("flops"), memory: winner("memory") }));
     return said.join(" ");
   }
 
@@ -194,7 +193,7 @@ export default function start(explorer) {
     );
     const low = Math.floor(Math.log10(Math.min(...curves.flat()) / BAND));
     const high = Math.ceil(Math.log10(Math.max(...curves.flat()) * BAND));
-    const [left, right, top, bottom] = [high > 3 ? 62 : 52, width - 114, 34, height - 36];
+    const [left, right, top, bottom] = [high > 3 ? 78 : 52, width - 114, 34, height - 36];
     const x = (n) => left + ((right - left) * (Math.log2(n) - min)) / (max - min);
     const y = (time) => bottom - ((bottom - top) * (Math.log10(time) - low)) / (high - low);
     const point = (n, time) => `${x(n).toFixed(1)} ${y(time).toFixed(1)}`;
