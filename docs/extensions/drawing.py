@@ -13,6 +13,8 @@ from markdown import Markdown
 from pymdownx.blocks import BlocksExtension
 from pymdownx.blocks.block import Block
 
+from docs.svg import proportioned
+
 NAME = re.compile(r"[a-z0-9-]+")
 DRAWINGS = Path(__file__).parents[1] / "assets" / "drawings"
 
@@ -43,7 +45,7 @@ class Drawing(Block):
         # Material's instant navigation sets every href anew, which an SVG element does not allow.
         svg = svg.replace("<use href=", "<use xlink:href=")
         figure = ElementTree.SubElement(parent, "figure", {"class": "plot drawing"})
-        figure.text = self.md.htmlStash.store(svg)
+        figure.text = self.md.htmlStash.store(proportioned(svg))
         self.caption = ElementTree.SubElement(figure, "figcaption", {"id": caption_id})
         return figure
 

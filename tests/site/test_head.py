@@ -202,3 +202,9 @@ def test_the_line_is_drawn_once_and_after_an_essential_section() -> None:
     assert sections(*ids) == ["in-the-notes", "the-idea", "the line", "check-it", "exercises"]
     assert sections("check-it", "exercises") == ["check-it", "exercises"]
     assert sections("the-idea", "sources") == ["the-idea", "sources"]
+    assert sections("run-it", "where-next", "sources") == ["run-it", "where-next", "sources"]
+
+
+def test_a_section_of_a_pages_own_is_essential_before_the_run_and_not_after_it() -> None:
+    ids = ["the-idea", "own", "run-it", "another", "check-it"]
+    assert sections(*ids) == ["the-idea", "own", "run-it", "the line", "another", "check-it"]

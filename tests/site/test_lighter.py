@@ -6,7 +6,9 @@ import pytest
 from markdown import Markdown
 from mkdocs.exceptions import BuildError
 
-from docs.hooks.lighter import pruned, scripts
+from docs.extensions.lines import lines_seen
+from docs.hooks.lighter import SCHEME, pruned, scripts, without_scheme, without_unread
+from tests.site.built import built, parsed
 
 
 def test_a_rule_stays_if_all_its_classes_are_used() -> None:
@@ -29,10 +31,31 @@ def test_a_style_sheet_that_cannot_be_read_stops_the_build() -> None:
         pruned(".a{b:c} }", {"a"})
 
 
+def test_a_rule_about_all_elements_within_another_goes() -> None:
+    css = "[data-md-color-switching] *{a:b}table:not([class]) td>:first-child{c:d}a,b{e:f}"
+    assert pruned(css, {"a"}) == "a,b{e:f}"
+
+
+def test_a_property_that_nothing_reads_goes_with_its_rule() -> None:
+    css = ':root{--a:1;--b:url("x;y");c:d}.e{--b:2}@media print{.f{--b:3}.g{--a:4}}'
+    assert without_unread(css, {"--a"}) == ":root{--a:1;c:d}@media print{.g{--a:4}}"
+
+
+def test_the_themes_script_does_not_tell_the_scheme() -> None:
+    assert SCHEME not in without_scheme(f"x({SCHEME});y")
+    for other in ("x()", SCHEME * 2):
+        with pytest.raises(BuildError, match="has not one"):
+            without_scheme(other)
+
+
 def test_the_published_sheets_have_no_rule_of_an_unused_class(site: Path) -> None:
     sheet = next(site.glob("assets/stylesheets/main*.css")).read_text(encoding="utf-8")
     assert ".md-typeset" in sheet
     assert ".key-left-windows" not in sheet  # of a feature that this site does not have
+    assert "--md-tasklist-icon" not in sheet  # as well
+    assert "--md-details-icon" in sheet  # which the site's own sheet reads
+    script = next(site.glob("assets/javascripts/bundle.*.js")).read_text(encoding="utf-8")
+    assert SCHEME not in script
 
 
 def test_scripts_lose_their_comments_and_keep_their_words(site: Path) -> None:
@@ -52,3 +75,15 @@ def test_code_in_plain_ink_has_no_mark_and_loses_no_letter() -> None:
     assert "x" in html
     assert '<span class="mi">1</span>' in html
     assert "a &lt; b" in html
+
+
+def test_the_lines_of_a_block_are_those_that_are_seen_while_it_is_folded(site: Path) -> None:
+    fold = (
+        '<button class="fold"></button><span class="folded">c\n<span class="k">d</span>\ne</span>'
+    )
+    assert lines_seen(f'a\n<span class="k">b</span>\n{fold}\nf\n') == 4
+    for block in parsed(built(site, "model/attention.md")).select(".highlight > pre"):
+        text = block.code.get_text().strip("\n")
+        folded = sum(fold.get_text().count("\n") for fold in block.select(".folded"))
+        lines = text.count("\n") - folded + 1
+        assert block.get("style") == (f"--lines:{lines}" if lines > 3 else None)

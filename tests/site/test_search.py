@@ -119,7 +119,7 @@ def test_keywords_that_are_no_list_of_texts_stop_the_build(keywords: object) -> 
 
 
 def test_what_readers_type_leads_to_the_page_that_answers(page: Page, address: str) -> None:
-    assert len(QUERIES) >= 40
+    assert len(QUERIES) >= 56
     page.keyboard.press("/")
     places = {}
     for query, source in QUERIES:
@@ -130,7 +130,7 @@ def test_what_readers_type_leads_to_the_page_that_answers(page: Page, address: s
         places[query] = urls.index(wanted) + 1 if wanted in urls else None
     late = {query: place for query, place in places.items() if place != 1}
     assert all(place and place <= 3 for place in late.values()), late
-    assert len(places) - len(late) >= 36, late
+    assert len(late) <= len(places) / 10, late
 
 
 def test_nothing_is_loaded_before_the_search_is_used(

@@ -38,6 +38,7 @@ SET_OTHERWISE = " or ".join(f"ancestor::{name}" for name in ("pre", "code", "mat
 ALLOWED_NEEDS = {"torch", "matplotlib", "tokenizers", "sacrebleu", "safetensors"}
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
+    r"|for\(const link of document.querySelectorAll\(\"link\[href\]\"\)\)link.href=link.href$"
 )
 
 
@@ -146,7 +147,7 @@ def test_no_page_asks_another_host_for_anything(site: Path) -> None:
             assert not re.match(r"(https?:)?//", target), f"{path.relative_to(site)}: {target}"
 
 
-def test_the_only_inline_scripts_are_the_themes(site: Path) -> None:
+def test_the_inline_scripts_are_the_themes_and_one_line(site: Path) -> None:
     """Material's: where its storage lives, the palette before the first paint, an opened anchor."""
     for path in html_files(site):
         soup = parsed(path)

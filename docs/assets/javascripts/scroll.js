@@ -1,22 +1,25 @@
 // What is wider than its place scrolls: the keyboard may scroll it too, and `data-more` tells the
-// style sheet on which side there is more.
+// style sheet on which side there is more. All places are measured before the first is marked: after
+// each mark the browser would lay out the page anew to answer the next question.
 document$.subscribe(() => {
   const regions = document.querySelectorAll(
     "figure, .md-typeset__scrollwrap, .lab-table, div.arithmatex, .md-typeset pre > code",
   );
-  const look = (region) => {
-    const hidden = region.scrollWidth - region.clientWidth;
+  const measure = (region) => [region, region.scrollWidth - region.clientWidth, region.scrollLeft];
+  const mark = ([region, hidden, left]) => {
     if (hidden > 1) region.tabIndex = 0;
     else region.removeAttribute("tabindex");
     const sides = [];
-    if (region.scrollLeft > 1) sides.push("start");
-    if (region.scrollLeft < hidden - 1) sides.push("end");
+    if (left > 1) sides.push("start");
+    if (left < hidden - 1) sides.push("end");
     if (sides.length) region.dataset.more = sides.join(" ");
     else delete region.dataset.more;
   };
-  const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
+  const watcher = new ResizeObserver((entries) =>
+    entries.map(({ target }) => measure(target)).forEach(mark),
+  );
   regions.forEach((region) => {
     watcher.observe(region);
-    region.addEventListener("scroll", () => look(region), { passive: true });
+    region.addEventListener("scroll", () => mark(measure(region)), { passive: true });
   });
 });

@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 from mkdocs.exceptions import BuildError
 from nbformat import NotebookNode
 
+from docs.svg import proportioned
 from notebooks.lab import Lab
 
 DRAWING, TABLE, TEXT = "image/svg+xml", "text/html", "text/plain"
@@ -94,4 +95,4 @@ def plot(drawing: str, caption: str) -> str:
     text = str(svg)
     for written, variable in PLOT_COLOURS.items():
         text = text.replace(written, variable)
-    return text
+    return proportioned(text)
