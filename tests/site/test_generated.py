@@ -29,7 +29,7 @@ from benchmarks import (
     speed,
 )
 from benchmarks.record import DATA, write
-from docs.assets import explorer
+from docs.assets import explorer, fragments
 from tests import ROOT
 
 MEASURED = (
@@ -45,7 +45,11 @@ MEASURED = (
     results,
     speed,
 )
-FIGURES = sorted((ROOT / "docs/assets/figures").glob("*.py"))
+FIGURES = [
+    program
+    for program in sorted((ROOT / "docs/assets/figures").glob("*.py"))
+    if not program.with_suffix(".html").is_file()  # it measures the rows of that fragment
+]
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -83,6 +87,13 @@ def test_a_figure_is_what_the_program_beside_it_prints(program: Path) -> None:
 
 def test_the_explorer_shows_without_a_script_what_its_script_shows(browser: Browser) -> None:
     hold(explorer.FRAGMENT, explorer.written(browser))
+
+
+@pytest.mark.parametrize("fragment", fragments.FRAGMENTS, ids=lambda path: path.stem)
+def test_a_figure_shows_without_its_module_what_the_module_shows(
+    fragment: Path, browser: Browser
+) -> None:
+    hold(fragment, fragments.written(fragment, browser))
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)
