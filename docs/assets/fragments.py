@@ -1,8 +1,8 @@
 """Writes into the fragments of figures what their modules show at the defaults: `make generated`.
 
 Readers without scripts see a fragment as it is. Its numbers, and how they are drawn, come from its
-module in `javascripts/figures/` alone, which is run here in a browser on the fragment itself. Before
-that, its table gets the rows that `rows()` of a program beside it measures, `figures/NAME.py`.
+module in `javascripts/figures/` alone, which is run here in a browser on the fragment itself.
+Before that, its table gets the rows that `rows()` of a program beside it measures.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Measures what the scale does at eleven widths: the rows of the table in `scale.html`.
 
-Queries and keys are those of the page, `docs/derivations/scale.md`. `make generated` writes the rows.
+Queries and keys are those of the page, `docs/derivations/scale.md`. `make generated` writes the
+rows.
 """
 
 import math
