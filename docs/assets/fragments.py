@@ -2,11 +2,8 @@
 
 Readers without scripts see a fragment as it is. Its numbers, and how they are drawn, come from its
 module in `javascripts/figures/` alone, which is run here in a browser on the fragment itself.
-Before that, its table gets the rows that `rows()` of a program beside it measures.
 """
 
-import re
-import runpy
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route
@@ -40,19 +37,9 @@ source => {
 """
 
 
-def with_rows(fragment: Path) -> str:
-    """The text of a fragment, with the rows that a program beside it measures, if there is one."""
-    text = fragment.read_text(encoding="utf-8")
-    program = fragment.with_suffix(".py")
-    if not program.is_file():
-        return text
-    body = f"<tbody>\n{runpy.run_path(str(program))['rows']()}</tbody>"
-    return re.sub(r"<tbody>.*</tbody>", lambda _: body, text, flags=re.DOTALL)
-
-
 def written(fragment: Path, browser: Browser) -> str:
     """The text that a fragment should have: as it is, with all that its module shows."""
-    text = with_rows(fragment)
+    text = fragment.read_text(encoding="utf-8")
     name, suffix = fragment.stem, '<script type="module" src="../../assets/javascripts/near.js">'
     if suffix not in text:
         raise ValueError(f"{name}.html does not load near.js")

@@ -6,6 +6,7 @@ Each page is opened once. What the figures show at their defaults stands in thei
 
 import ast
 import itertools
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page, Route
 from torch import Tensor
 from torch.nn import functional as F
 
+from docs.assets import scale
 from snippets.attention import scaled_dot_product_attention
 from snippets.masks import causal_mask, padding_mask
 from snippets.softmax import softmax_jacobian
@@ -25,8 +27,6 @@ from tests import ROOT
 from tests.oracle import F64, close
 from tests.runner.pages import read_blocks
 from tests.site.visit import DESK
-
-SCALE = ROOT / "docs/derivations/scale.md"
 
 
 @contextmanager
@@ -248,7 +248,11 @@ def test_the_figure_of_masks_is_read_by_three_as_they_read_it(
 
 def page_sample() -> Callable[[int], list[Tensor]]:
     """The function `sample` of the page's own program."""
-    (block,) = [block for block in read_blocks(SCALE, ROOT) if "def sample(" in block.code]
+    (block,) = [
+        block
+        for block in read_blocks(ROOT / "docs/derivations/scale.md", ROOT)
+        if "def sample(" in block.code
+    ]
     (function,) = [
         node
         for node in ast.parse(block.code).body
@@ -259,11 +263,13 @@ def page_sample() -> Callable[[int], list[Tensor]]:
     return namespace["sample"]
 
 
-def check_row(cells: list[dict[str, Any]], query: Tensor, key: Tensor) -> None:
-    """Hold a width's six cells to attention and softmax's Jacobian on the page's draws."""
+def check_width(panels: dict[str, Any], query: Tensor, key: Tensor) -> None:
+    """Hold a width's six panels to attention and softmax's Jacobian on the page's draws."""
     d_k = query.shape[-1]
-    for column, factor in enumerate((1.0, math.sqrt(d_k))):
-        scores, weights, gradients = cells[column::2]
+    for way, factor in ("scaled", 1.0), ("raw", math.sqrt(d_k)):
+        scores, weights, gradients = (
+            panels[f"{way} {shown}"] for shown in ("scores", "weights", "gradients")
+        )
         _, right = scaled_dot_product_attention(factor * query, key, key)
         products = (factor * query * key).sum(-1) / math.sqrt(d_k)  # (200, 64)
         bins = ((products + 65) / 2).floor()  # from -65 to 65
@@ -279,10 +285,7 @@ def check_row(cells: list[dict[str, Any]], query: Tensor, key: Tensor) -> None:
         assert ends == pytest.approx((10_000 * norms[[0, -1]]).tolist(), abs=0.501)
 
 
-CELLS = """rows => rows.map(row => [...row.cells].slice(1).map(cell => ({
-  text: cell.textContent, value: Number(cell.dataset.value),
-  curve: cell.dataset.curve.split(" ").map(Number) })))"""
-DRAWN = """panels => panels.map(panel => ({
+DRAWN = """panels => panels.map(panel => ({ name: panel.dataset.panel,
   path: panel.querySelector(".area").getAttribute("d"),
   text: panel.querySelector("[data-shows]").textContent,
   value: Number(panel.querySelector("[data-shows]").dataset.value) }))"""
@@ -302,31 +305,41 @@ def test_the_figure_of_the_scale_shows_what_the_page_measures(
     browser: Browser, address: str
 ) -> None:
     sample = page_sample()
-    with opened(browser, f"{address}derivations/scale/?scale.d_k=8", "scale") as page:
-        rows = page.locator("[data-figure=scale] tbody tr").evaluate_all(CELLS)
-        for row in (0, 3, 6, 10):
-            query, key, *_ = sample(2**row)
-            check_row(rows[row], query, key)
+    record = json.loads(scale.RECORD.read_text(encoding="utf-8"))
+    for d_k in (1, 8, 64, 1024):
+        query, key, *_ = sample(d_k)
+        check_width(record[str(d_k)], query, key)
+    with opened(browser, f"{address}derivations/scale/", "scale") as page:
+        requested: list[str] = []
+        page.on("request", lambda request: requested.append(request.url))
         slider = page.locator("#scale-d-k")
-        assert slider.get_attribute("aria-valuetext") == "8"
+        assert slider.get_attribute("aria-valuetext") == "64"
+        check_panels(page, record["64"])
+        assert not requested
         slider.focus()
         page.keyboard.press("Home")
-        for row, cells in enumerate(rows):
-            assert slider.get_attribute("aria-valuetext") == str(2**row)
-            panels = page.locator("[data-panel]").evaluate_all(DRAWN)
-            assert len(panels) == 6
-            for index, panel in enumerate(panels):
-                cell = cells[2 * (index % 3) + index // 3]  # panels by way, cells by what is shown
-                assert panel["value"] == cell["value"]
-                assert panel["text"].split()[-1] == cell["text"]
-                assert float(cell["text"]) == pytest.approx(cell["value"], rel=0.05, abs=0.051)
-                curve = torch.tensor(cell["curve"], dtype=F64)
-                n = len(curve)
-                whole = (0.7 * 200 * 64, 10_000, 5_000)[index % 3]  # of the panel's height
-                at = torch.arange(n, dtype=F64)
-                at = at * 196 / (n - 1) if index % 3 == 2 else (at + 0.5) * 196 / n
-                expected = (84 * curve / whole).tolist()
-                assert heights(panel["path"], at) == pytest.approx(expected, abs=0.051)
+        for d_k, panels in record.items():
+            assert slider.get_attribute("aria-valuetext") == d_k
+            page.wait_for_selector("[data-figure=scale]:not(.waiting)")
+            check_panels(page, panels)
             page.keyboard.press("ArrowRight")
+        assert [url.split("/")[-1] for url in requested] == ["scale.json"]
         page.wait_for_function("location.search === '?scale.d_k=1024'")
         wait_for_words(page, "scale", "d_k = 1024. Divided: standard deviation of the scores 1.0, ")
+
+
+def check_panels(page: Page, expected: dict[str, Any]) -> None:
+    """Hold what is drawn and written to the record of a width."""
+    panels = page.locator("[data-panel]").evaluate_all(DRAWN)
+    assert [panel["name"] for panel in panels] == list(expected)
+    for panel in panels:
+        right, shows = expected[panel["name"]], panel["name"].split()[1]
+        assert panel["value"] == right["value"]
+        assert panel["text"].split()[-1] == right["text"]
+        assert float(right["text"]) == pytest.approx(right["value"], rel=0.05, abs=0.051)
+        curve, n = torch.tensor(right["curve"], dtype=F64), len(right["curve"])
+        whole = {"scores": 0.7 * 200 * 64, "weights": 10_000, "gradients": 5_000}[shows]
+        at = torch.arange(n, dtype=F64)
+        at = at * 196 / (n - 1) if shows == "gradients" else (at + 0.5) * 196 / n
+        drawn = heights(panel["path"], at)
+        assert drawn == pytest.approx((84 * curve / whole).tolist(), abs=0.051)

@@ -29,7 +29,7 @@ from benchmarks import (
     speed,
 )
 from benchmarks.record import DATA, write
-from docs.assets import explorer, fragments
+from docs.assets import explorer, fragments, scale
 from tests import ROOT
 
 MEASURED = (
@@ -45,11 +45,7 @@ MEASURED = (
     results,
     speed,
 )
-FIGURES = [
-    program
-    for program in sorted((ROOT / "docs/assets/figures").glob("*.py"))
-    if not program.with_suffix(".html").is_file()  # it measures the rows of that fragment
-]
+FIGURES = sorted((ROOT / "docs/assets/figures").glob("*.py"))
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -87,6 +83,10 @@ def test_a_figure_is_what_the_program_beside_it_prints(program: Path) -> None:
 
 def test_the_explorer_shows_without_a_script_what_its_script_shows(browser: Browser) -> None:
     hold(explorer.FRAGMENT, explorer.written(browser))
+
+
+def test_the_record_of_the_scale_is_what_its_program_measures() -> None:
+    hold(scale.RECORD, scale.written())
 
 
 @pytest.mark.parametrize("fragment", fragments.FRAGMENTS, ids=lambda path: path.stem)

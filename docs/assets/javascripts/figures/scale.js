@@ -1,11 +1,12 @@
-// The first figure of docs/derivations/scale.md. Nothing is computed here: docs/assets/figures/scale.py
-// has measured every width, and the table in scale.html holds each number with the curve that is
-// drawn. tests/site/test_figures_model.py holds the table to the page's Python, and the drawing to it.
+// The first figure of docs/derivations/scale.md. Nothing is computed here: docs/assets/scale.py has
+// measured every width on the page's own queries and keys, and data/scale.json holds the numbers with
+// the curves. It is fetched when the reader first reaches for the slider.
+// tests/site/test_figures_model.py holds the record to the page's Python, and the drawing to it.
 import { address, slider, spoken } from "../figure.js";
 
+const RECORD = new URL("../../data/scale.json", import.meta.url);
 const [WIDTH, BASE, HEIGHT] = [196, 104, 84]; // of a panel
-const QUERIES = 200;
-const KEYS = 64;
+const [SCORES, SHARES] = [200 * 64, 10000]; // all scores; the parts of a weight or a norm
 const short = (number) => Number(number.toFixed(1));
 
 /** The outline of bars that stand side by side, each a share of the panel's height. */
@@ -26,45 +27,55 @@ function area(shares) {
   return `M0 ${BASE}L${points.join("L")}V${BASE}Z`;
 }
 
-// What stands in the cells of a row, divided and not; how its curve becomes a drawing, and how its
-// number is called within the panel.
-const PANELS = {
-  scores: (curve) => bars(curve.map((count) => count / (0.7 * QUERIES * KEYS))),
-  weights: (curve) => bars(curve.map((part) => part / 10000)),
-  gradients: (curve) => area(curve.map((part) => part / 5000)), // no norm is above 1/2
+// How the curve of each panel is drawn: a bin of 0.7 of all scores fills the height, a weight of 1,
+// and a norm of 1/2, the largest that the Jacobian of softmax has.
+const DRAW = {
+  scores: (curve) => bars(curve.map((count) => count / (0.7 * SCORES))),
+  weights: (curve) => bars(curve.map((part) => part / SHARES)),
+  gradients: (curve) => area(curve.map((part) => part / (0.5 * SHARES))),
 };
 
 export default function start(figure) {
   const form = figure.querySelector("form");
-  const rows = [...figure.querySelectorAll("tbody tr")];
+  const words = figure.querySelector(".spoken");
   const d_k = slider(form, "d_k", { scale: (position) => 2 ** position });
-  const state = address("scale", { d_k: d_k.value }, { d_k: d_k.allows });
-  const say = spoken(figure.querySelector(".spoken"));
+  const defaults = { d_k: d_k.value };
+  const state = address("scale", defaults, { d_k: d_k.allows });
+  const say = spoken(words);
 
-  const update = () => {
-    const cells = [...rows.find((row) => Number(row.cells[0].textContent) === d_k.value).cells].slice(1);
-    Object.entries(PANELS).forEach(([name, draw], index) => {
-      ["scaled", "raw"].forEach((way, column) => {
-        const cell = cells[2 * index + column];
-        const panel = figure.querySelector(`[data-panel="${way} ${name}"]`);
-        panel.querySelector(".area").setAttribute("d", draw(cell.dataset.curve.split(" ").map(Number)));
-        const shown = panel.querySelector("[data-shows]");
-        shown.textContent = shown.dataset.text.replace("{}", cell.textContent);
-        shown.dataset.value = cell.dataset.value;
-      });
+  let record;
+  const fetched = () => {
+    record ??= fetch(RECORD).then((response) => {
+      if (!response.ok) throw new Error(response.statusText);
+      return response.json();
     });
-    for (const row of rows) row.classList.toggle("chosen", row.contains(cells[0]));
-    const numbers = [d_k.value, ...cells.map((cell) => cell.textContent)];
-    for (const told of [figure.querySelector("desc"), say]) {
-      const text = figure.querySelector(".spoken").dataset.text.replace(/{(\d)}/g, (_, n) => numbers[n]);
-      if (told === say) say(text);
-      else told.textContent = text;
+    record.catch(() => (record = undefined)); // the next move asks again
+    return record;
+  };
+
+  const update = async () => {
+    const chosen = d_k.value;
+    state.write({ d_k: chosen });
+    figure.classList.add("waiting"); // pale, while the drawing is that of another width
+    const panels = await fetched().then((all) => all[chosen], () => undefined);
+    if (!panels || chosen !== d_k.value) return;
+    figure.classList.remove("waiting");
+    for (const [name, { value, text, curve }] of Object.entries(panels)) {
+      const panel = figure.querySelector(`[data-panel="${name}"]`);
+      panel.querySelector(".area").setAttribute("d", DRAW[name.split(" ")[1]](curve));
+      const shown = panel.querySelector("[data-shows]");
+      shown.textContent = shown.dataset.text.replace("{}", text);
+      shown.dataset.value = value;
     }
-    state.write({ d_k: d_k.value });
+    const text = words.dataset.text.replace(/{([^}]+)}/g, (_, name) => panels[name]?.text ?? chosen);
+    figure.querySelector("desc").textContent = text;
+    say(text);
   };
 
   d_k.value = state.read().d_k;
   form.addEventListener("input", update);
+  form.addEventListener("pointerenter", fetched);
+  form.addEventListener("focusin", fetched);
   form.hidden = false;
-  update();
+  if (d_k.value !== defaults.d_k || !words.textContent) update();
 }
