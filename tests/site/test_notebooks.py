@@ -1,5 +1,6 @@
 """The notebooks: the same program as the page, in a Markdown that notebooks understand."""
 
+import base64
 import re
 from functools import cache
 from pathlib import Path
@@ -179,6 +180,20 @@ def test_a_lab_keeps_its_outputs_and_shows_the_named_one_where_its_text_says() -
     )
     assert cells == ["plot()", "*A line.*", "print(1)"]
     assert [len(cell.get("outputs", [])) for cell in notebook.cells] == [0, 0, 1, 0, 1]
+
+
+def test_a_figure_that_reacts_leaves_its_described_drawing_and_a_link() -> None:
+    page = '# Title { #title }\n\n--8<-- "docs/assets/figures/scale.html"\n'
+    (_, cell) = of_page(page, context()).cells
+    drawing, link = cell.source.split("\n\n")
+    assert link == "See https://site.invalid/page/."
+    alt, data = re.fullmatch(
+        r'<img alt="Scores, the weights([^"]*)" src="data:image/svg\+xml;base64,(.*)">', drawing
+    ).groups()
+    assert alt.endswith("0.81 and 0.16")
+    alone = base64.b64decode(data).decode()
+    assert "var(--" not in alone
+    assert len(BeautifulSoup(alone, "lxml-xml").select(".area[d]")) == 6
 
 
 def test_a_drawing_stands_alone() -> None:
