@@ -198,6 +198,20 @@ export function press(svg, call) {
 }
 
 /**
+ * Load figure.css, for a figure whose fragment leaves it out: without scripts it needs none of it.
+ *
+ * @returns {Promise<void>} kept when the style sheet is there, or cannot be had
+ */
+export function dress() {
+  const href = new URL("../stylesheets/figure.css", import.meta.url).href;
+  if ([...document.styleSheets].some((sheet) => sheet.href === href)) return Promise.resolve();
+  const link = make("link", { rel: "stylesheet", href });
+  const loaded = new Promise((done) => (link.onload = link.onerror = () => done()));
+  document.head.append(link);
+  return loaded;
+}
+
+/**
  * The colours of the page, for a canvas; anything else is drawn with classes and var(--…).
  *
  * @param {Element} element whose style counts

@@ -1,6 +1,6 @@
 // The figure of docs/model/transformer.md: how the copier of the page learns, and where it looks while
 // it writes. docs/assets/copier.py has recorded it from a run of the page's program.
-import { address, choice, numbers, phrase, press, slider, spoken } from "../figure.js";
+import { address, choice, dress, numbers, phrase, press, slider, spoken } from "../figure.js";
 
 // The drawing of the loss: the step of training across, the loss down, logarithmic.
 const [LEFT, RIGHT, TOP, BOTTOM] = [40, 350, 12, 112];
@@ -11,7 +11,8 @@ const [EDGE, HEAD, CELL] = [54, 36, 33];
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 export default async function start(figure) {
-  const answer = await fetch(new URL("../../data/copier.json", import.meta.url));
+  const data = fetch(new URL("../../data/copier.json", import.meta.url));
+  const [answer] = await Promise.all([data, dress()]);
   if (!answer.ok) return; // what stands there without scripts goes on standing there
   const { source, losses, moments } = await answer.json();
   const form = figure.querySelector("form");
@@ -32,7 +33,10 @@ export default async function start(figure) {
     const share = Math.log(loss / LEAST) / Math.log(MOST / LEAST);
     return (BOTTOM - (BOTTOM - TOP) * share).toFixed(1);
   };
-  const curve = losses.map((loss, index) => `${across(index + 1)} ${down(loss)}`).join("L");
+  const curve = losses
+    .map((loss, index) => `${across(index + 1)} ${down(loss)}`)
+    .filter((_, index) => index === 0 || index % 4 === 3) // at the moments, and between them
+    .join("L");
 
   /** The weights of the chosen layer: of a head, or the mean of all. */
   function weights({ attention }) {
@@ -54,6 +58,7 @@ export default async function start(figure) {
         const x = EDGE + CELL * j;
         const at = `data-value="${weight}" x="${x}" y="${y}"`;
         const opacity = weight.toFixed(2);
+        if (weight < 0.005) return;
         parts.push(`<rect ${at} width="${CELL}" height="${CELL}" fill-opacity="${opacity}"/>`);
         if (weight < 0.095) return;
         const pale = weight > 0.55 ? ' class="pale"' : "";
