@@ -89,7 +89,7 @@ function ranges(numbers, to) {
 }
 
 // The drawing: where positions and levels stand.
-const [LEFT, PITCH, TOP, BOTTOM] = [56, 36.5, 44, 336];
+const [LEFT, PITCH, TOP, BOTTOM] = [64, 36, 44, 336];
 const across = (position) => LEFT + PITCH * (position + 0.5);
 
 /** The stack: a line from what is read to what is made of it, for all that the output is made of. */
@@ -123,7 +123,7 @@ function draw(settings, path, name) {
   const names = lit.slice(1).map((_, index) => {
     const words = `<tspan class="wide">${name} </tspan>${index + 1}`;
     const y = Math.round((down(index) + down(index + 1)) / 2) + 4;
-    return index % every ? "" : `<text class="layer" x="50" y="${y}">${words}</text>`;
+    return index % every ? "" : `<text class="layer" x="58" y="${y}">${words}</text>`;
   });
   const number = (position, y, chosen) =>
     `<text x="${across(position)}" y="${y}"${chosen ? ' class="chosen"' : ""}>${position}</text>`;
