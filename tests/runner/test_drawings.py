@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.extensions.drawing import light
 from docs.palette import PaletteError
 from tests import ROOT
 from tests.runner import accept as accept_module
@@ -144,6 +145,32 @@ def test_ids_are_the_drawings_own_and_all_are_used(tmp_path: Path) -> None:
 def test_the_same_drawing_gives_the_same_file(tmp_path: Path) -> None:
     page = write(tmp_path)
     assert drawn(page, tmp_path) == drawn(page, tmp_path)
+
+
+def cells(svg: str) -> set[tuple[str, str]]:
+    """The rectangles that a drawing fills with a colour that is seen: corners, and colour."""
+    found = set()
+    for path, style in re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="([^"]*)"/>', svg):
+        for part in re.findall(r"M[^M]*", path):
+            numbers = re.findall(r"-?\d[\d.]*", part)
+            if "color-mix" in style and " 0%, " not in style:
+                found.add((" ".join(sorted(set(numbers))), style))
+    return found
+
+
+def test_a_page_shows_all_of_a_drawing_in_fewer_bytes() -> None:
+    fewer = 0
+    for path in sorted((ROOT / FOLDER).glob("*.svg")):
+        drawn = path.read_text(encoding="utf-8")
+        shown = light(drawn)
+        assert cells(shown) == cells(drawn), path.name
+        texts = (re.findall(r"<text[^>]*>([^<]*)", svg) for svg in (drawn, shown))
+        assert next(texts) == next(texts), path.name
+        uses = (svg.count("<use") for svg in (drawn, shown))
+        assert next(uses) == next(uses), path.name
+        assert not first_difference(shown, light(shown)), path.name
+        fewer += len(drawn) > 2 * len(shown)
+    assert fewer > 5
 
 
 def test_every_committed_drawing_is_shown_by_one_page() -> None:

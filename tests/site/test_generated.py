@@ -30,7 +30,7 @@ from benchmarks import (
     speed,
 )
 from benchmarks.record import DATA, write
-from docs.assets import explorer, fragments, scale
+from docs.assets import copier, drawn, explorer, fragments, scale
 from tests import ROOT
 
 MEASURED = (
@@ -96,6 +96,22 @@ def test_a_figure_shows_without_its_module_what_the_module_shows(
     fragment: Path, browser: Browser
 ) -> None:
     hold(fragment, fragments.written(fragment, browser))
+
+
+def test_figures_show_without_a_script_what_their_scripts_draw(browser: Browser) -> None:
+    for fragment, text in drawn.written(browser).items():
+        hold(fragment, text)
+
+
+def test_the_copier_is_recorded_from_the_program_of_its_page() -> None:
+    """A run takes half a minute, so it is made when the program has changed, and only then."""
+    kept = copier.facts() if copier.RECORD.is_file() else {}
+    if os.environ.get("GENERATE") and kept.get("program") != copier.digest():
+        write(copier.RECORD, copier.recorded())
+        kept = copier.facts()
+    assert kept.get("program") == copier.digest(), (
+        f"{copier.RECORD.relative_to(ROOT)} is of another program: run `make generated`"
+    )
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)

@@ -154,6 +154,68 @@ export function spoken(element) {
 }
 
 /**
+ * A sentence of the fragment with values in the places that it names.
+ *
+ * @param {string} text as "Output {output} sees {count} inputs."
+ * @param {Object<string, any>} values by name
+ */
+export const phrase = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+/**
+ * The radio buttons of a name as one value, like a slider.
+ *
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @returns {{value: string, allows: (value: string) => boolean}}
+ */
+export function choice(form, name) {
+  const buttons = form.elements[name];
+  return {
+    allows: (value) => [...buttons].some((button) => button.value === value),
+    get value() {
+      return buttons.value;
+    },
+    set value(value) {
+      buttons.value = value;
+    },
+  };
+}
+
+/**
+ * A drawing that is pressed, or drawn over from side to side; up and down, a finger moves the page.
+ * What is pressed has to be reached by the keys too: this goes with a slider.
+ *
+ * @param {SVGSVGElement} svg
+ * @param {(x: number, y: number) => void} call with the pointer in the drawing's units
+ */
+export function press(svg, call) {
+  svg.style.touchAction = "pan-y";
+  const at = (event) => {
+    if (event.type === "pointerdown" ? event.button : !svg.hasPointerCapture(event.pointerId)) return;
+    svg.setPointerCapture(event.pointerId);
+    const point = new DOMPoint(event.clientX, event.clientY);
+    const { x, y } = point.matrixTransform(svg.getScreenCTM().inverse());
+    call(x, y);
+  };
+  svg.addEventListener("pointerdown", at);
+  svg.addEventListener("pointermove", at);
+}
+
+/**
+ * Load figure.css, for a figure whose fragment leaves it out: without scripts it needs none of it.
+ *
+ * @returns {Promise<void>} kept when the style sheet is there, or cannot be had
+ */
+export function dress() {
+  const href = new URL("../stylesheets/figure.css", import.meta.url).href;
+  if ([...document.styleSheets].some((sheet) => sheet.href === href)) return Promise.resolve();
+  const link = make("link", { rel: "stylesheet", href });
+  const loaded = new Promise((done) => (link.onload = link.onerror = () => done()));
+  document.head.append(link);
+  return loaded;
+}
+
+/**
  * The colours of the page, for a canvas; anything else is drawn with classes and var(--…).
  *
  * @param {Element} element whose style counts
@@ -211,6 +273,35 @@ const make = (name, attributes = {}, ...inside) => {
 };
 
 /**
+ * The numbers of a figure as a table in a closed box, made when the box is opened.
+ *
+ * @param {HTMLDetailsElement} box with its summary
+ * @param {() => {caption: string, rows: string[], columns: string[], values: number[][],
+ *   write: (value: number) => string}} read gives what the table shows now
+ * @returns {() => void} makes the table anew, where the box is open
+ */
+export function numbers(box, read) {
+  const tabulate = () => {
+    if (!box.open) return;
+    const { caption, rows, columns, values, write } = read();
+    const head = (scope, name) => make("th", { scope }, name);
+    const line = (name, row) =>
+      make("tr", {}, head("row", name), ...values[row].map((value) => make("td", {}, write(value))));
+    const table = make(
+      "table",
+      {},
+      make("caption", {}, caption),
+      make("thead", {}, make("tr", {}, make("td"), ...columns.map((name) => head("col", name)))),
+      make("tbody", {}, ...rows.map(line)),
+    );
+    box.querySelector("table")?.remove();
+    box.append(table);
+  };
+  box.addEventListener("toggle", tabulate);
+  return tabulate;
+}
+
+/**
  * A heat map: one stop of the tab key, in which arrows, Home and End go from cell to cell. Hovering,
  * tapping and focusing select a cell. The same numbers stand as a table in a closed box below.
  *
@@ -262,7 +353,7 @@ export function heatmap(
   grid.style.setProperty("--columns", columns.length);
   grid.classList.toggle("pressed", Boolean(onpress));
   const box = make("details", { class: "numbers" }, make("summary", {}, table));
-  box.addEventListener("toggle", () => tabulate());
+  const tabulate = numbers(box, () => ({ caption, rows, columns, values, write }));
   target.replaceChildren(grid, box);
 
   let chosen;
@@ -274,26 +365,6 @@ export function heatmap(
     each(rows, (one) => mark(heads.rows[one], one === row));
     each(columns, (one) => mark(heads.columns[one], one === column));
     each(rows, (one) => each(columns, (two) => mark(cells[one][two], one === row && two === column)));
-  };
-  const tabulate = () => {
-    if (!box.open) return;
-    box.querySelector("table")?.remove();
-    const head = (scope, name) => make("th", { scope }, name);
-    box.append(
-      make(
-        "table",
-        {},
-        make("caption", {}, caption),
-        make("thead", {}, make("tr", {}, make("td"), ...each(columns, (_, name) => head("col", name)))),
-        make(
-          "tbody",
-          {},
-          ...each(rows, (row, name) =>
-            make("tr", {}, head("row", name), ...values[row].map((one) => make("td", {}, write(one)))),
-          ),
-        ),
-      ),
-    );
   };
   const update = (next) => {
     values = next;

@@ -7,9 +7,10 @@
  *
  * @param {string} selector of the elements
  * @param {(element: Element) => void} start
- * @param {string} margin how near, as a root margin
+ * @param {string} margin how near, as a root margin: by default it is in view, so that a page that is
+ *   opened at its top loads nothing for what stands further down
  */
-export function near(selector, start, margin = "300px") {
+export function near(selector, start, margin = "0px") {
   const known = new WeakSet();
   const observer = new IntersectionObserver(
     (entries) => {
