@@ -51,6 +51,7 @@ class Config:
     accumulate: int = setting(1, "batches whose gradients make one update")
     rate: float = setting(0.003, "learning rate at its peak")
     warmup: int = setting(100, "updates until the peak")
+    start_at_peak: bool = setting(False, "no warm-up: the rate is at its peak from the beginning")
     steps: int = setting(600, "updates of the whole run")
     cooldown: float = setting(0.5, "share of the run over which the rate falls to 0")
     clip: float = setting(1.0, "norm to which a larger gradient is cut")

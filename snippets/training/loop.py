@@ -199,7 +199,8 @@ class Training:
             TrainingError: If the loss or its gradient is not finite.
         """
         config, step = self.config, self.step + 1
-        rate = scheduled_rate(step, config.rate, config.warmup, config.steps, config.cooldown)
+        place = max(step, min(config.warmup, config.steps)) if config.start_at_peak else step
+        rate = scheduled_rate(place, config.rate, config.warmup, config.steps, config.cooldown)
         batches = [next(self.batches) for _ in range(config.accumulate)]
         precision = getattr(torch, config.precision)
         self.model.train()

@@ -7,6 +7,7 @@ stands half a sentence away; N is the number of digits. Everything else is the s
 
 import random
 import re
+from functools import cache
 
 from snippets.training.data import DataError
 
@@ -38,6 +39,15 @@ def answer(task: str, source: str) -> str:
     return "".join(str(2 * x[i] + x[partner(task, i, len(x))]) for i in range(len(x)))
 
 
+@cache
+def sources(n: int, seed: int) -> list[str]:
+    """The sources of all splits, n digits each, of which no two are the same."""
+    draw, found = random.Random(seed), {}
+    while len(found) < sum(SYNTHETIC_SIZES.values()):
+        found["".join(map(str, draw.choices(range(LARGEST + 1), k=n)))] = None
+    return list(found)
+
+
 def synthetic(corpus: str, split: str, seed: int = 0) -> list[tuple[str, str]]:
     """The sentence pairs of a split; no source is in two of them, and both tasks have the same.
 
@@ -57,13 +67,9 @@ def synthetic(corpus: str, split: str, seed: int = 0) -> list[tuple[str, str]]:
         raise DataError(f"a task is local-N or far-N with N even and at least 8, not {corpus}")
     if split not in SYNTHETIC_SIZES:
         raise DataError(f"the splits of a task are {', '.join(SYNTHETIC_SIZES)}, not {split}")
-    draw, sources = random.Random(seed), {}
-    while len(sources) < sum(SYNTHETIC_SIZES.values()):
-        digits = draw.choices(range(LARGEST + 1), k=int(length))
-        sources["".join(map(str, digits))] = None
     names = list(SYNTHETIC_SIZES)
     start = sum(SYNTHETIC_SIZES[name] for name in names[: names.index(split)])
-    chosen = list(sources)[start : start + SYNTHETIC_SIZES[split]]
+    chosen = sources(int(length), seed)[start : start + SYNTHETIC_SIZES[split]]
     return [(" ".join(source), " ".join(answer(task, source))) for source in chosen]
 
 

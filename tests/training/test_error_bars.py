@@ -3,6 +3,7 @@
 import json
 import random
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,12 @@ def test_other_sentences_are_refused() -> None:
 
 
 def test_the_command_compares_two_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(TINY, tmp_path / "run")
-    options = ["--split=test", "--beam=1", "--samples=100"]
+    for split, count in (("train", 30), ("val", 5)):
+        for side, language in enumerate(("de", "en")):
+            text = [pair[side] for pair in grammar(split, "de", "en")]
+            (tmp_path / f"{split}.{language}").write_text("\n".join(text[:count]), encoding="utf-8")
+    run(replace(TINY, corpus=str(tmp_path), steps=2), tmp_path / "run")
+    options = ["--split=val", "--beam=1", "--samples=100"]
     main([str(tmp_path / "run"), str(tmp_path / "run"), *options])
     result = json.loads(capsys.readouterr().out)
     assert (result["difference"], result["p"]) == (0, 1)

@@ -125,16 +125,25 @@ def test_a_study_records_each_run_once(
 def test_a_study_that_is_stopped_before_it_records_records_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(study, "run_once", kept)
     with monkeypatch.context() as patch:
         patch.setattr(study, "record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         refused(folder, "interrupted; the same command goes on")
     assert lines(folder) == []
-    kept = [path.parent.name for path in (folder / "runs").glob(f"*/{study_lines.LINE}")]
-    assert RUNS[0] in kept
-    monkeypatch.setattr(study, "run_once", lambda one, name, *_: {"run": name, **only(one, name)})
+    assert (folder / "runs" / RUNS[0] / study_lines.LINE).is_file()
+    (folder / "runs" / RUNS[1] / study_lines.LINE).unlink(missing_ok=True)
+    made = []
+    monkeypatch.setattr(study, "run_once", lambda *given: made.append(given[1]) or kept(*given))
     study.main(command(folder))
-    assert sorted(line["run"] for line in lines(folder)) == RUNS
-    assert "scores" in lines(folder)[0]  # it was not made again
+    assert made == RUNS[1:]
+    assert [line["run"] for line in lines(folder)] == RUNS
+
+
+def kept(one: study.Study, name: str, folder: Path, device: str) -> dict[str, Any]:
+    """The least that a run leaves: its line, which is kept in its folder."""
+    line = {"run": name, **only(one, name)}
+    train.write_text(folder / study_lines.LINE, json.dumps(line))
+    return line
 
 
 def only(one: study.Study, name: str) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def only(one: study.Study, name: str) -> dict[str, Any]:
 def test_a_full_disk_is_said_and_the_next_command_records(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study, "run_once", lambda one, name, *_: {"run": name, **only(one, name)})
+    monkeypatch.setattr(study, "run_once", kept)
     (folder / "small.jsonl").mkdir()
     (folder / "small.jsonl" / "file").touch()  # in the way of what is written
     refused(folder, "cannot be written")
