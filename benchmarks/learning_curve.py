@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import publish, table
-from snippets.training.config import PRESETS
+from snippets.training.config import PRESETS, Config
 
 WINDOW = 250
 """Updates over which the training loss is averaged: a single batch says little."""
@@ -25,11 +25,12 @@ def curve(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: If the run has other settings than those of `--config multi30k`.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    text = (folder / "config.json").read_text(encoding="utf-8")
+    config = asdict(Config(**json.loads(text)))
     recipe = asdict(PRESETS["multi30k"])
     for name in recipe:
-        if name not in ("src", "tgt", "seed") and config.get(name) != recipe[name]:
-            raise ValueError(f"{folder} has {name} = {config.get(name)}, not {recipe[name]}")
+        if name not in ("src", "tgt", "seed") and config[name] != recipe[name]:
+            raise ValueError(f"{folder} has {name} = {config[name]}, not {recipe[name]}")
     log = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     lines = [json.loads(line) for line in log]
     training: dict[int, list[float]] = {}

@@ -3,7 +3,6 @@
 Run with `python -m benchmarks.regularization`: it takes about a minute on one thread.
 """
 
-import statistics
 import sys
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from benchmarks.record import machine, publish, table, versions
 from snippets.training.config import Config
 from snippets.training.data import encode_pairs, train_tokenizer
+from snippets.training.error_bars import mean_and_deviation
 from snippets.training.grammar import grammar
 from snippets.training.loop import Training, evaluate
 
@@ -78,10 +78,6 @@ def main() -> None:
     }
     publish("regularization", facts, TABLES)
     print(report(facts))
-
-
-def mean_and_deviation(values: list[float], digits: int) -> str:
-    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
 def report(facts: dict) -> str:

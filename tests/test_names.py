@@ -27,6 +27,8 @@ OTHER_STEMS = {
 TESTED_WITH = {
     "training/config": "train",  # a setting is refused, and explained by --help, where a run begins
     "training/translate": "train",  # a translation needs a run that has been trained
+    "training/study_file": "study",  # a wrong file is refused by the command
+    "training/study_lines": "study",  # a line needs a run of a study
 }
 LINK = re.compile(r"\[([^\]]+)\]\(([^)#:]+\.(?:md|py))\)")
 

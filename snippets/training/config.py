@@ -24,12 +24,22 @@ class Config:
 
     corpus: str = setting(
         "grammar",
-        "grammar, multi30k, multi30k-tokenized, or a folder that holds train.SRC, train.TGT, "
-        "val.SRC and val.TGT",
+        "grammar, multi30k, multi30k-tokenized, local-N or far-N with N digits a sentence, or a "
+        "folder that holds train.SRC, train.TGT, val.SRC and val.TGT",
     )
     src: str = setting("de", "language of the source, the ending of its files")
     tgt: str = setting("en", "language of the target, the ending of its files")
+    train_pairs: int = setting(0, "pairs of the training split that are kept; 0 keeps all")
     vocab_size: int = setting(400, "tokens in the joint vocabulary, at most")
+    model: str = setting(
+        "transformer",
+        "the model: a Transformer, one of its variants, or a rival, for which d_ff is the width of "
+        "its states",
+        choices=(
+            "transformer", "unscaled", "no-positions", "learned-positions", "unscaled-embeddings",
+            "untied", "gain-1", "recurrent", "convolutional",
+        ),
+    )  # fmt: skip
     d_model: int = setting(64, "width of embeddings and layers")
     n_heads: int = setting(4, "attention heads; they divide d_model")
     n_layers: int = setting(2, "layers of the encoder, and of the decoder")
@@ -41,6 +51,7 @@ class Config:
     accumulate: int = setting(1, "batches whose gradients make one update")
     rate: float = setting(0.003, "learning rate at its peak")
     warmup: int = setting(100, "updates until the peak")
+    start_at_peak: bool = setting(False, "no warm-up: the rate is at its peak from the beginning")
     steps: int = setting(600, "updates of the whole run")
     cooldown: float = setting(0.5, "share of the run over which the rate falls to 0")
     clip: float = setting(1.0, "norm to which a larger gradient is cut")
@@ -56,6 +67,7 @@ class Config:
             require(getattr(self, name) >= 1, self, name, "at least 1")
         for name in ("accumulate", "warmup", "steps"):
             require(getattr(self, name) >= 1, self, name, "at least 1")
+        require(self.train_pairs >= 0, self, "train_pairs", "at least 0")
         for name in ("dropout", "smoothing"):
             require(0 <= getattr(self, name) < 1, self, name, "in [0, 1)")
         require(0 <= self.cooldown <= 1, self, "cooldown", "in [0, 1]")
@@ -64,7 +76,9 @@ class Config:
             require(math.isfinite(value) and value > 0, self, name, "a number above 0")
         require(self.d_model % self.n_heads == 0, self, "n_heads", f"a divisor of {self.d_model}")
         require(self.d_model % 2 == 0, self, "d_model", "even")
-        require(self.precision in ("float32", "bfloat16"), self, "precision", "float32 or bfloat16")
+        for name in ("model", "precision"):
+            choices = self.__dataclass_fields__[name].metadata["choices"]
+            require(getattr(self, name) in choices, self, name, " or ".join(choices))
         require(0 <= self.seed < 2**32, self, "seed", "from 0 to 2^32 - 1")
         require(self.src != self.tgt, self, "tgt", "another language than src")
 

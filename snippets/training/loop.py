@@ -5,7 +5,7 @@ size of the vocabulary.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,18 @@ def update(
 
 # --8<-- [start:evaluate]
 @torch.no_grad()
+def logits_of_pairs(
+    model: Transformer, pairs: Sequence[Pair], max_tokens: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The logits and labels of many pairs, batch by batch, without dropout; see `evaluate`."""
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    for pairs_of_batch in bucketed(pairs, max_tokens, seed=0):
+        yield logits_of_labels(model, make_batch(pairs_of_batch).to(device))
+    model.train(training)
+
+
 def evaluate(model: Transformer, pairs: Sequence[Pair], max_tokens: int) -> tuple[float, float]:
     """The loss without smoothing and the share of tokens named right, the words before them given.
 
@@ -116,17 +128,11 @@ def evaluate(model: Transformer, pairs: Sequence[Pair], max_tokens: int) -> tupl
     Returns:
         Nats a token, whose exponential is the perplexity, and a share in [0, 1].
     """
-    training = model.training
-    model.eval()
-    device = next(model.parameters()).device
     loss, right, count = 0.0, 0, 0
-    for pairs_of_batch in bucketed(pairs, max_tokens, seed=0):
-        batch = make_batch(pairs_of_batch).to(device)
-        logits, labels = logits_of_labels(model, batch)  # (n_real, V), (n_real)
+    for logits, labels in logits_of_pairs(model, pairs, max_tokens):  # (n_real, V), (n_real)
         loss += label_smoothing_loss(logits, labels, smoothing=0.0).item() * len(labels)
         right += int((logits.argmax(-1) == labels).sum())
         count += len(labels)
-    model.train(training)
     return loss / count, right / count
 
 
@@ -134,7 +140,7 @@ def evaluate(model: Transformer, pairs: Sequence[Pair], max_tokens: int) -> tupl
 
 
 # --8<-- [start:Training]
-def transformer(config: Config, vocab_size: int) -> Transformer:
+def transformer(config: Config, vocab_size: int, share_embeddings: bool = True) -> Transformer:
     """The model that the settings describe, with one matrix for all embeddings."""
     return Transformer(
         vocab_size,
@@ -145,7 +151,7 @@ def transformer(config: Config, vocab_size: int) -> Transformer:
         config.d_ff,
         config.dropout,
         config.norm_first,
-        share_embeddings=True,
+        share_embeddings,
     )
 
 
@@ -157,14 +163,20 @@ class Training:
         pairs: The training split as token ids.
         vocab_size: Number of tokens that the vocabulary really has.
         device: Where the model lives.
+        build: Makes the model of settings and a number of tokens.
     """
 
     def __init__(
-        self, config: Config, pairs: Sequence[Pair], vocab_size: int, device: str = "cpu"
+        self,
+        config: Config,
+        pairs: Sequence[Pair],
+        vocab_size: int,
+        device: str = "cpu",
+        build: Callable[[Config, int], Transformer] = transformer,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.pairs, self.device = config, pairs, device
-        self.model = transformer(config, vocab_size).to(device)
+        self.model = build(config, vocab_size).to(device)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True
         )
@@ -187,7 +199,8 @@ class Training:
             TrainingError: If the loss or its gradient is not finite.
         """
         config, step = self.config, self.step + 1
-        rate = scheduled_rate(step, config.rate, config.warmup, config.steps, config.cooldown)
+        place = max(step, min(config.warmup, config.steps)) if config.start_at_peak else step
+        rate = scheduled_rate(place, config.rate, config.warmup, config.steps, config.cooldown)
         batches = [next(self.batches) for _ in range(config.accumulate)]
         precision = getattr(torch, config.precision)
         self.model.train()

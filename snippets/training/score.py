@@ -82,6 +82,16 @@ def bleu_scores(
 # --8<-- [end:bleu_scores]
 
 
+def versions() -> dict[str, str]:
+    """Of what decides a score."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "sacrebleu": sacrebleu.__version__,
+        "tokenizers": tokenizers.__version__,
+    }
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
@@ -126,12 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         ),
         "seconds": round(seconds, 1),
         "config": asdict(config),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "sacrebleu": sacrebleu.__version__,
-            "tokenizers": tokenizers.__version__,
-        },
+        "versions": versions(),
     }
     if given.translations:
         given.translations.write_text("".join(f"{line}\n" for line in found), encoding="utf-8")

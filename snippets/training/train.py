@@ -36,6 +36,8 @@ from snippets.training.data import (
 from snippets.training.grammar import grammar
 from snippets.training.loop import Training, TrainingError, evaluate
 from snippets.training.multi30k import multi30k
+from snippets.training.synthetic import is_synthetic, synthetic
+from snippets.training.variants import build
 
 LOG_EVERY = 50
 """Updates between two lines of the log."""
@@ -48,7 +50,21 @@ KEEP = 10
 
 
 def read_corpus(config: Config, split: str) -> list[tuple[str, str]]:
-    """The sentence pairs of a split, "train" or "val", of the corpus that the settings name.
+    """The sentence pairs of a split, such as "train" or "val", of the corpus of the settings.
+
+    Raises:
+        DataError: If the corpus cannot be read, or has fewer pairs than are to be kept.
+    """
+    pairs = read_split(config, split)
+    if split != "train" or config.train_pairs == 0:
+        return pairs
+    if len(pairs) < config.train_pairs:
+        raise DataError(f"train_pairs is {config.train_pairs}, but the corpus holds {len(pairs)}")
+    return pairs[: config.train_pairs]
+
+
+def read_split(config: Config, split: str) -> list[tuple[str, str]]:
+    """A split as a whole.
 
     Raises:
         DataError: If the corpus cannot be read.
@@ -58,6 +74,8 @@ def read_corpus(config: Config, split: str) -> list[tuple[str, str]]:
     if config.corpus in ("multi30k", "multi30k-tokenized"):
         tokenized = config.corpus.endswith("tokenized")
         return multi30k(split, config.src, config.tgt, tokenized)
+    if is_synthetic(config.corpus):
+        return synthetic(config.corpus, split)
     folder = Path(config.corpus)
     if not folder.is_dir():
         raise DataError(f"the corpus must be grammar, multi30k or a folder, not {config.corpus}")
@@ -76,9 +94,7 @@ def vocabulary(
     """
     settings, path = out / "config.json", out / "tokenizer.json"
     text = json.dumps(asdict(config), indent=1) + "\n"
-    if settings.is_file():
-        if settings.read_text(encoding="utf-8") != text:
-            raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
+    if begun(out, config):
         tokenizer, _ = read_tokenizer(path)
         return tokenizer, encoded(tokenizer, sentences, config)
     tokenizer = train_tokenizer(sentences["train"], config.vocab_size)
@@ -92,6 +108,23 @@ def vocabulary(
             out.rmdir()  # if nothing else is in it
         raise
     return tokenizer, pairs
+
+
+def begun(out: Path, config: Config) -> bool:
+    """Whether a folder holds a run of these settings; one that its file lacks has its default.
+
+    Raises:
+        DataError: If the folder belongs to a run of other settings.
+    """
+    settings = out / "config.json"
+    try:
+        if Config(**json.loads(settings.read_text(encoding="utf-8"))) == config:
+            return True
+    except FileNotFoundError:
+        return False
+    except (TypeError, ValueError):  # settings that there are not, or no JSON
+        pass
+    raise DataError(f"{out} holds a run of other settings: see {settings}, or name another")
 
 
 def encoded(
@@ -152,7 +185,14 @@ def keep_weights(training: Training, out: Path, facts: dict[str, Any]) -> None:
         old.unlink()
 
 
-def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_EVERY) -> Training:
+def run(
+    config: Config,
+    out: Path,
+    device: str = "cpu",
+    save_every: int = SAVE_EVERY,
+    evaluate_every: int = EVALUATE_EVERY,
+    quiet: bool = False,
+) -> Training:
     """Train until the last update, going on where the folder's run is.
 
     Args:
@@ -160,6 +200,8 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
         out: The run's folder.
         device: Such as "cpu" or "cuda".
         save_every: Updates between two checkpoints. It does not change the result.
+        evaluate_every: Updates between two looks at the validation split's loss; as little.
+        quiet: Whether no progress is shown.
 
     Returns:
         The run as it is at its end.
@@ -171,7 +213,7 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
     """
     corpus = {split: read_corpus(config, split) for split in ("train", "val")}
     tokenizer, pairs = vocabulary(out, config, corpus)
-    training = Training(config, pairs["train"], tokenizer.get_vocab_size(), device)
+    training = Training(config, pairs["train"], tokenizer.get_vocab_size(), device, build)
     facts = {
         "config": asdict(config),
         "tokenizer": hashlib.sha256((out / "tokenizer.json").read_bytes()).hexdigest(),
@@ -189,28 +231,30 @@ def run(config: Config, out: Path, device: str = "cpu", save_every: int = SAVE_E
         seconds = saved["seconds"]
     lines = read_log(log, training.step)
     write_text(log, "".join(f"{line}\n" for line in lines))
-    bar = tqdm(total=config.steps, initial=training.step, disable=None, unit=" updates")
+    bar = tqdm(
+        total=config.steps, initial=training.step, disable=True if quiet else None, unit=" updates"
+    )
     with bar:
-        begun = time.perf_counter() - seconds
+        start = time.perf_counter() - seconds
         while training.step < config.steps:
             try:
                 line = training.update()
             except TrainingError as error:
                 kept = f"{last} holds the weights before" if last.is_file() else "nothing was saved"
                 raise TrainingError(f"update {training.step + 1}: {error}; {kept}") from None
-            line["seconds"] = round(time.perf_counter() - begun, 2)
+            line["seconds"] = round(time.perf_counter() - start, 2)
             at_end = training.step == config.steps
-            if training.step % EVALUATE_EVERY == 0 or at_end:
+            if training.step % evaluate_every == 0 or at_end:
                 line["valid_loss"], line["valid_accuracy"] = evaluate(
                     training.model, pairs["val"], config.max_tokens
                 )
-            if training.step % LOG_EVERY == 0 or at_end:
+            if training.step % LOG_EVERY == 0 or "valid_loss" in line:
                 append_line(log, line)
             bar.update()
             bar.set_postfix(loss=f"{line['loss']:.2f}", refresh=False)
             if training.step % save_every == 0 or at_end:
                 keep_weights(training, out, facts)
-                training.save(last, facts | {"seconds": time.perf_counter() - begun})
+                training.save(last, facts | {"seconds": time.perf_counter() - start})
     return training
 
 

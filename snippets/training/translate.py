@@ -14,6 +14,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from snippets.decoder import Decoder
 from snippets.training.batching import pad
 from snippets.training.checkpoint import (
     CheckpointError,
@@ -24,7 +25,7 @@ from snippets.training.checkpoint import (
 from snippets.training.config import Config, check_machine
 from snippets.training.data import END, DataError, read_lines, read_tokenizer
 from snippets.training.decode import beam_search, greedy_decode, in_batches
-from snippets.training.loop import transformer
+from snippets.training.variants import build
 from snippets.transformer import Transformer
 
 
@@ -54,7 +55,7 @@ def load_translator(
         config = Config(**facts["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file} names no settings of a model: {error}") from None
-    model = transformer(config, tokenizer.get_vocab_size())
+    model = build(config, tokenizer.get_vocab_size())
     load_parameters(model, average(sets), str(file))
     return model.to(device).eval(), tokenizer, config
 
@@ -116,15 +117,17 @@ def translate(
     """
     device = next(model.parameters()).device
     sources = [[*encoding.ids, END] for encoding in tokenizer.encode_batch(list(sentences))]
+    cached = isinstance(model.decoder, Decoder)  # the cache is made for a Transformer's layers
     translations = [""] * len(sources)
     filled = [place for place, ids in enumerate(sources) if len(ids) > 1]
     for batch in in_batches([len(sources[place]) for place in filled], rows):
         places = [filled[index] for index in batch]
         src = pad([sources[place] for place in places]).to(device)
         if beam == 1:
-            written = greedy_decode(model, src)
+            written = greedy_decode(model, src, cached=cached)
         else:
-            written = [found[0][0] for found in beam_search(model, src, beam, alpha)]
+            found = beam_search(model, src, beam, alpha, cached=cached)
+            written = [hypotheses[0][0] for hypotheses in found]
         for place, ids in zip(places, written, strict=True):
             translations[place] = tokenizer.decode(ids)
     return translations
