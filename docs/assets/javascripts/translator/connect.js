@@ -15,7 +15,7 @@ export function connect(url, broken) {
     if (!asked) return;
     if (data.type === "progress" || data.type === "step") asked.follow?.(data);
     else if (data.type === "error") asked.reject(Object.assign(new Error(data.message), { code: data.code }));
-    else asked.resolve(data.tokens ?? data.result ?? data);
+    else asked.resolve(data.result ?? data);
   });
   worker.addEventListener("error", (event) => {
     event.preventDefault();
@@ -34,7 +34,6 @@ export function connect(url, broken) {
         loading = { resolve, reject, follow };
         worker.postMessage({ type: "load", url });
       }),
-    tokenize: (text) => ask({ type: "tokenize", text }),
     translate(text, options, follow) {
       waiting.delete(translating); // the worker leaves it for the newer one, without an answer
       translating = last + 1;
