@@ -22,6 +22,7 @@ OTHER_STEMS = {
     "schedule": "training/optimizer.md: the page explains Adam too, which is PyTorch's",
     "release": "training/results.md: the page reports on runs, and this hands the best ones on",
     "distributed": "training/scaling-out.md: the page also counts what the paper's models take",
+    "export": "training/translator.md: the page is about what readers try, and this brings it there",
 }
 # Modules that are tested with another one, and why.
 TESTED_WITH = {
