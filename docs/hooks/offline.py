@@ -20,7 +20,7 @@ from mkdocs.exceptions import BuildError
 
 NAME = "executable-transformer"
 ARCHIVE = f"{NAME}.zip"
-# What serves only a site on line, or the theme's own search. The translator fetches its weights.
+# What serves only a site on line, or the theme's own search.
 LEFT_OUT = (
     ARCHIVE,
     "404.html",
@@ -30,7 +30,6 @@ LEFT_OUT = (
     "**/workers/*",
     "pagefind/*",
     "assets/models/*/translator.bin",
-    "assets/javascripts/translator/*",
 )
 ATTRIBUTE = re.compile(r'(?<=\s)(href|src)="([^"]*)"')
 PRELOAD = re.compile(r'<link rel="preload"[^>]*>')  # refused from disk, and needless there
