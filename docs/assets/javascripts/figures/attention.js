@@ -70,8 +70,13 @@ export default function start(figure) {
       path.style.setProperty("--width", (0.3 + 4 * weight).toFixed(1));
     });
     find(".query path").setAttribute("d", `M${MIDDLE} ${MIDDLE}L${place(query)}`);
-    put(handle, query, 17);
-    put(find(".output"), output, 16);
+    const atEdge = Math.max(...query.map(Math.abs)) > REACH - 0.7;
+    put(handle, query, atEdge ? -17 : 17); // its name stays within the plane
+    put(find(".output"), output);
+    const [x, y] = place(output);
+    const name = find(".output text"); // on the side of the origin, where the triangle is
+    name.setAttribute("x", x.toFixed(1));
+    name.setAttribute("y", (y + (y > MIDDLE ? -19 : 28)).toFixed(1));
     show(find("[data-of=query]"), point(query, 1), query.join(" "));
     show(find("[data-of=output]"), point(output), output.join(" "));
     const words = { query: point(query, 1), output: point(output), weights: weights.map((one) => write(one)).join(", ") };
