@@ -9,7 +9,7 @@ import torch
 from hypothesis import settings
 
 from tests.runner import record
-from tests.runner.pages import Block, PageError, location, read_blocks
+from tests.runner.pages import Block, PageError, blocks_of, location
 from tests.runner.program import Program
 
 pytest_plugins = ["pytester"]
@@ -54,7 +54,7 @@ class PageFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
-            self.blocks = read_blocks(self.path, self.config.rootpath)
+            self.blocks = blocks_of(self.path, self.config.rootpath)
         except PageError as error:
             raise self.CollectError(str(error)) from None
         for index, block in enumerate(self.blocks):

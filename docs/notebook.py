@@ -24,6 +24,8 @@ INCLUDE = re.compile(r'--8<-- "(?P<path>[^"]+)"')
 FENCE = re.compile(r"(?P<marker>`{3,})(?P<info>.*)")
 BOX = re.compile(r"/// (?P<name>[a-z]+)(?: \| (?P<title>.*))?")
 OPTION = re.compile(r"    [a-z]+: ")  # of a box, in the lines under its opening
+# A drawing that says in words what it shows; of a figure that reacts, this is what can be printed.
+DESCRIBED = re.compile(r"<svg[^>]*>\s*<title[^>]*>[^<]*</title>\s*<desc.*?</svg>", re.DOTALL)
 WRAPPER = re.compile(r"</?(div|figure)[^>]*>")
 CAPTION = re.compile(r"</?figcaption>")
 HEADING = re.compile(r"^(#{1,6} .*?)[ ]*\{ #[^}]*\}$", re.MULTILINE)
@@ -175,7 +177,9 @@ def page_cells(markdown: str, context: Context) -> list[NotebookNode]:
             drawing = (DOCS.parent / include["path"]).read_text(encoding="utf-8")
             text += [image(drawing), ""]
         elif include:
-            text += [context.words["interactive"].format(url=context.url), ""]
+            fragment = (DOCS.parent / include["path"]).read_text(encoding="utf-8")
+            text += [image(drawing) for drawing in DESCRIBED.findall(fragment)]
+            text += ["", context.words["interactive"].format(url=context.url), ""]
         elif not WRAPPER.fullmatch(line.strip()) and not OPTION.match(line):
             if HEADING.match(line):
                 end_text()

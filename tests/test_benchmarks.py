@@ -533,3 +533,38 @@ def test_the_weights_to_download_are_those_that_were_scored(direction: int) -> N
     sentence = {"de": "Ein Hund rennt durch den Schnee.", "en": "A dog runs through the snow."}
     (found,) = translate(model, tokenizer, [sentence[config.src]], beam=5)
     assert found == sentence[config.tgt]
+
+
+# The translator in the browser
+
+
+def test_whole_numbers_of_eight_bits_cost_at_most_a_fifth_of_a_point() -> None:
+    recorded = facts("browser")
+    assert len(recorded["directions"]) == 2
+    for one, run in zip(recorded["directions"], facts("results"), strict=True):
+        assert one["sha256"] == run["weights"]["sha256"]
+        assert one["sentences"] == 1000
+        scores = one["scores"]
+        assert scores["PyTorch"]["beam 5"] == pytest.approx(run["weights"]["score"], abs=1e-9)
+        for search, score in scores["PyTorch"].items():
+            assert score - scores["int8"][search] <= 0.2
+            assert scores["half precision"][search] == pytest.approx(score, abs=0.02)
+
+
+def test_what_a_reader_loads_for_one_direction_is_small_and_fits_no_other_way() -> None:
+    recorded = facts("browser")
+    for one in recorded["directions"]:
+        loaded = {
+            kind: size["compressed"] + recorded["scripts"]["compressed"]
+            for kind, size in one["sizes"].items()
+        }
+        assert loaded["int8"] < 2_700_000 < loaded["half precision"]
+
+
+def test_a_slower_processor_takes_longer_where_chromium_slows_it() -> None:
+    times = facts("browser")["times"]["milliseconds"]
+    for name in ("first", "greedy", "beam 5"):
+        assert times["page, 4"][name] > 2 * times["page, 1"][name]
+        assert times["Worker, 4"][name] < 1.5 * times["Worker, 1"][name]
+    for place in times.values():
+        assert place["beam 5"] > place["greedy"]

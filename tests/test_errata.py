@@ -33,7 +33,7 @@ from snippets.multi_head import MultiHeadAttention
 from snippets.positional_encoding import sinusoidal_encoding
 from snippets.residual import Residual
 from tests import ROOT
-from tests.runner.pages import OUTPUT_MARK, Block, read_blocks
+from tests.runner.pages import OUTPUT_MARK, Block, blocks_of
 
 PAGE = ROOT / "docs" / "reference" / "errata.md"
 FIGURES = ROOT / "docs" / "assets" / "figures"
@@ -248,7 +248,7 @@ def is_definition(node: ast.stmt) -> bool:
 def definitions() -> SimpleNamespace:
     """What the page defines, without what it runs: its trainings would take seconds."""
     namespace = SimpleNamespace(__name__="errata")
-    for block in read_blocks(PAGE, ROOT):
+    for block in blocks_of(PAGE, ROOT):
         body = [node for node in ast.parse(block.code).body if is_definition(node)]
         exec(compile(ast.Module(body, []), str(PAGE), "exec"), namespace.__dict__)
     return namespace
@@ -319,7 +319,7 @@ def run_with_checks_alone(markdown: str, blocks: list[Block]) -> str:
 
 
 def test_every_check_runs_copied_alone() -> None:
-    markdown, blocks = PAGE.read_text(encoding="utf-8"), read_blocks(PAGE, ROOT)
+    markdown, blocks = PAGE.read_text(encoding="utf-8"), blocks_of(PAGE, ROOT)
     for anchor, code in checks(markdown).items():
         if anchor in BORROWED:
             assert f"{BORROWED[anchor]}(" in code
@@ -564,7 +564,7 @@ def test_no_test_sentence_is_in_the_training_text(page: SimpleNamespace) -> None
     lengths = {len(side.split()) for pair in drawn for side in pair}
     assert all(len(english.split()) == len(german.split()) for english, german in drawn)
     assert max(lengths) + 1 == page.WIDTH
-    code = "".join(block.code for block in read_blocks(PAGE, ROOT))
+    code = "".join(block.code for block in blocks_of(PAGE, ROOT))
     drawing = re.search(r"^random\.seed\(0\)\n.*?^test = .*?$", code, re.MULTILINE | re.DOTALL)
     assert drawing
     exec(drawing[0], page.__dict__)

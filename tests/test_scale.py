@@ -2,9 +2,7 @@
 
 import itertools
 import math
-import re
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 import jupytext
@@ -277,26 +275,3 @@ def test_the_labs_gradient_at_the_scores_is_autograds(lab: dict[str, Any]) -> No
     (expected,) = torch.autograd.grad(output, scores, upstream)
     found = lab["gradients"](query, key, value, upstream)["scores"]
     torch.testing.assert_close(found, expected.flatten(1).norm(dim=1))
-
-
-# The figure
-
-
-def test_the_bars_of_the_figure_have_the_heights_of_the_formula() -> None:
-    svg = (ROOT / "docs/assets/figures/scale.svg").read_text(encoding="utf-8")
-    groups = re.findall(r'data-shows="(\w+)" data-std="(\d)">(.*?)</g>', svg, re.DOTALL)
-    assert len(groups) == 4
-    quantiles = [NormalDist().inv_cdf((j + 0.5) / 16) for j in range(16)]
-    for shows, std, bars in groups:
-        heights = torch.tensor([float(height) for height in re.findall(r'height="([\d.]+)"', bars)])
-        share = heights / heights.sum()
-        if shows == "weights":
-            expected = torch.softmax(int(std) * torch.tensor(quantiles), -1)
-        else:
-            scores = NormalDist(sigma=int(std))
-            half = len(heights) // 2  # bars 2 wide, the middle one over zero
-            edges = [2 * n - 1 for n in range(-half, half + 2)]
-            expected = torch.tensor(
-                [scores.cdf(b) - scores.cdf(a) for a, b in itertools.pairwise(edges)]
-            )
-        torch.testing.assert_close(share, expected / expected.sum(), rtol=0, atol=2e-4)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.runner.pages import Line, expand, read_blocks
+from tests.runner.pages import Line, blocks_of, expand
 
-PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if read_blocks(page, ROOT)]
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if blocks_of(page, ROOT)]
 REQUEST = re.compile(r"torch\.set_num_threads\(1\)  # \w+.*")
 
 
@@ -81,7 +81,7 @@ def boxed_lines(page: Path) -> set[int]:
 
 
 def program(page: Path) -> list[Line]:
-    return [line for block in read_blocks(page, ROOT) for line in block.lines]
+    return [line for block in blocks_of(page, ROOT) for line in block.lines]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[p.relative_to(ROOT).as_posix() for p in PAGES])

@@ -52,7 +52,7 @@ def on_post_build(config: MkDocsConfig) -> None:
         sheet.write_text(without_unread(css, named), encoding="utf-8")
     for bundle in site.glob("assets/javascripts/bundle.*.js"):
         bundle.write_text(without_scheme(bundle.read_text(encoding="utf-8")), encoding="utf-8")
-    for script in site.glob("assets/javascripts/*.js"):
+    for script in scripts(site):
         if not script.name.endswith(".min.js"):
             code = rjsmin.jsmin(script.read_text(encoding="utf-8"))
             script.write_text(code, encoding="utf-8")
@@ -71,8 +71,17 @@ def texts_of_pages(site: Path) -> Iterable[str]:
 
 def words_of_scripts(site: Path) -> set[str]:
     """All that may be the name of a class in a script."""
-    scripts = site.glob("assets/javascripts/*.js")
-    return {word for path in scripts for word in WORD.findall(path.read_text(encoding="utf-8"))}
+    texts = (path.read_text(encoding="utf-8") for path in scripts(site))
+    return {word for text in texts for word in WORD.findall(text)}
+
+
+def scripts(site: Path) -> list[Path]:
+    """The scripts that pages load themselves, those of the figures that react among them."""
+    return [
+        path
+        for folder in ("", "figures/", "translator/")
+        for path in site.glob(f"assets/javascripts/{folder}*.js")
+    ]
 
 
 def pruned(css: str, used: set[str]) -> str:

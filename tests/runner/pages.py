@@ -84,6 +84,9 @@ def expand(page: Path, root: Path) -> list[Line]:
     preprocessor = md.preprocessors["snippet"]
     lines = []
     for number, text in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
+        if "-8<-" not in text:
+            lines.append(Line(text, page, number, number))
+            continue
         include = preprocessor.RE_ALL_SNIPPETS.match(text)
         try:
             expanded = preprocessor.run([text])
@@ -184,6 +187,12 @@ def read_blocks(page: Path, root: Path) -> list[Block]:
             number = lines[fence.lineno - 1].number
             blocks.append(Block(page, number, body, fence.expected_output))
     return blocks
+
+
+@cache
+def blocks_of(page: Path, root: Path) -> list[Block]:
+    """The blocks of a page that stays as it is while the process lives: read once for all tests."""
+    return read_blocks(page, root)
 
 
 def shown_python(html: str) -> list[str]:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import ROOT
 from tests.runner.pages import site_config
 from tests.site.built import build, path_of
-from tests.site.visit import FLAGS, Visit, find_chromium
+from tests.site.visit import DESK, FLAGS, PHONE, Visit, find_chromium, leave
 
 
 @pytest.fixture(scope="session")
@@ -81,18 +81,35 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser, address: str) -> Iterator[Page]:
+    """A window of a reader who may use the clipboard, for one page after another."""
+    context = browser.new_context(color_scheme="light", viewport=PHONE, reduced_motion="reduce")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Callable[[str], Visit]]:
-    """Opens a page; its context is closed after the test."""
-    opened: list[Visit] = []
+def reader(window: Page) -> Iterator[Page]:
+    """The window on a desk, left as it was after the test."""
+    window.set_viewport_size(DESK)
+    yield window
+    leave(window)
+
+
+@pytest.fixture
+def visit(window: Page, address: str) -> Iterator[Callable[[str], Visit]]:
+    """Opens a page in the window, one at a time."""
+    visits: list[Visit] = []
 
     def open_page(path: str) -> Visit:
-        opened.append(Visit(browser, f"{address}{path}"))
-        return opened[-1]
+        visits.append(Visit(window, f"{address}{path}"))
+        return visits[-1]
 
     yield open_page
-    for one in opened:
-        one.context.close()
+    for one in visits:
+        one.end()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.accessibility import CONTRAST, all_but_contrast, contrast, everything
+from tests.site.accessibility import all_but_contrast, contrast, everything, of_the_layout
 from tests.site.built import LABS, SOURCES, path_of
 from tests.site.narrow import cut, too_wide_for_a_phone
 from tests.site.visit import DESK, OPEN_ALL, PHONE, TABLET, settle
@@ -18,38 +18,6 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(node => {
   return true;
 }).slice(0, 5).map(node => `${Math.round(node.getBoundingClientRect().right)}: ${
   node.outerHTML.slice(0, 120)}`)"""
-# A page of code and formulas is made of thousands of pieces that look alike. Their contrast is the
-# same, so one of each look is kept: same classes as far up as the article, colour, ground and type.
-# It is the one with most letters, since axe judges neither signs nor a single character. All looks
-# are read before a node goes: each removal makes the browser work out the styles anew.
-KEEP_ONE_OF_EACH_LOOK = """() => {
-  const kept = new Map(), spare = [];
-  const letters = node => node.textContent.replace(/[^\\p{L}\\p{N}]/gu, "").length;
-  const ground = node => {
-    for (; node; node = node.parentElement) {
-      const { backgroundColor } = getComputedStyle(node);
-      if (!/, 0\\)$/.test(backgroundColor)) return backgroundColor;
-    }
-  };
-  const classes = node => node.localName === "article"
-    ? "" : `${node.getAttribute("class") ?? ""}<${classes(node.parentElement)}`;
-  for (const node of document.querySelectorAll("article pre code span, article math *")) {
-    if (node.childElementCount || node.id) continue;
-    const { color, opacity, fontSize, fontWeight, fontStyle } = getComputedStyle(node);
-    const look = [node.localName, classes(node), color, ground(node), opacity, fontSize,
-      fontWeight, fontStyle].join();
-    const one = kept.get(look);
-    if (one && letters(one) >= letters(node)) spare.push(node);
-    else {
-      if (one) spare.push(one);
-      kept.set(look, node);
-    }
-  }
-  for (const node of spare) node.remove();
-  for (const node of document.querySelectorAll("article :is(pre code, math) *, article math"))
-    if (!node.textContent.trim()) node.remove();
-  return kept.size;
-}"""
 PAGE_LIMIT = 150_000  # bytes, compressed, with all that the page loads
 COMPRESSED_ALREADY = {".woff2", ".png", ".gz"}
 
@@ -64,8 +32,19 @@ def weight(requested: list[str], address: str, site: Path) -> int:
     return total
 
 
+# Letters of code and formulas are thousands of pieces, and all but their contrast is their box's.
+WITHOUT_LEAVES = """for (const node of document.querySelectorAll(
+  "article :is(pre code, math) :not(:has(*)):not([id])")) node.remove()"""
+
+
+@pytest.fixture(scope="session")
+def judged() -> set[str]:
+    """The looks whose contrast has been judged, on one page or another."""
+    return set()
+
+
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, address) -> None:
+def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, address, judged) -> None:
     """One visit for all of it: light on a phone, a tablet and a desk, then dark there, and back."""
     opened = visit(path_of(source, site))
     page = opened.page
@@ -94,13 +73,14 @@ def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, addres
         opened.change(viewport=viewport)
         found = cut(page)
         assert not found, f"docs/{source}, {viewport['width']} px:\n" + "\n".join(found)
-    page.evaluate(KEEP_ONE_OF_EACH_LOOK)
-    assert not (found := everything(page)), f"docs/{source}, light:\n" + "\n".join(found)
+    assert not (found := contrast(page, judged)), f"docs/{source}, light:\n" + "\n".join(found)
     opened.change(color_scheme="dark")
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
-    assert not (found := contrast(page)), f"docs/{source}, dark:\n" + "\n".join(found)
+    assert not (found := contrast(page, judged)), f"docs/{source}, dark:\n" + "\n".join(found)
+    page.evaluate(WITHOUT_LEAVES)
+    assert not (found := all_but_contrast(page)), f"docs/{source}:\n" + "\n".join(found)
     opened.change(viewport=PHONE)
-    assert not (found := all_but_contrast(page)), f"docs/{source}, phone:\n" + "\n".join(found)
+    assert not (found := of_the_layout(page)), f"docs/{source}, phone:\n" + "\n".join(found)
     assert not opened.complaints, f"docs/{source}: {opened.complaints}"
 
 
@@ -114,15 +94,18 @@ def test_what_is_cut_without_its_sign_is_noticed(sign, visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("piece", [".builds[open] .highlight .k", "math mi"])
-def test_a_pale_piece_is_noticed_where_each_look_is_kept_once(piece, scheme, visit) -> None:
+def test_a_pale_piece_is_noticed_where_each_look_is_judged_once(piece, scheme, visit) -> None:
     opened = visit("model/attention/")
-    opened.page.evaluate(OPEN_ALL)
     pale = "#777" if scheme == "dark" else "#aaa"
     rule = f"@media (prefers-color-scheme: {scheme}) {{ {piece} {{ color: {pale} !important }} }}"
-    opened.page.add_style_tag(content=rule)
-    assert opened.page.evaluate(KEEP_ONE_OF_EACH_LOOK) < 300
+    judged: set[str] = set()
     opened.change(color_scheme=scheme)
-    assert any(line.startswith(CONTRAST) for line in contrast(opened.page))
+    assert not contrast(opened.page, judged)
+    assert 15 < len(judged) < 300
+    opened.page.add_style_tag(content=rule)
+    before = len(judged)
+    assert contrast(opened.page, judged)
+    assert len(judged) == before, "what is pale was taken for judged"
 
 
 def test_the_palette_can_be_chosen_and_is_kept(visit) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from playwright.sync_api import Browser, JSHandle, Page
 
 from docs.program import program_text
 from tests import ROOT
-from tests.runner.pages import read_blocks
+from tests.runner.pages import blocks_of
 from tests.site.built import DOCS, PROGRAMS, path_of
-from tests.site.visit import DESK, OPEN_ALL, PHONE, show
+from tests.site.visit import OPEN_ALL, PHONE, show
 
 # Every copied program is proved to be the one that the runner runs; these are run as well, and all
 # of them where the environment says COPIES=all.
@@ -49,15 +48,6 @@ COPIED = """async () => {
   }
   return null;
 }"""
-
-
-@pytest.fixture
-def reader(browser: Browser, address: str) -> Iterator[Page]:
-    """A page of a reader who may use the clipboard."""
-    context = browser.new_context(viewport=DESK, reduced_motion="reduce")
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
-    yield context.new_page()
-    context.close()
 
 
 def copied_by(page: Page, button: JSHandle) -> str:
@@ -97,7 +87,7 @@ def run(program: str, folder: Path) -> str:
 def test_a_page_copied_as_it_looks_is_its_program(
     source: str, reader: Page, site: Path, address: str, tmp_path: Path
 ) -> None:
-    blocks = read_blocks(DOCS / source, ROOT)
+    blocks = blocks_of(DOCS / source, ROOT)
     program = program_text([block.code for block in blocks])
     show(reader, f"{address}{path_of(source, site)}")
     assert pressed(reader) == program
@@ -112,7 +102,7 @@ def test_a_page_copied_as_it_looks_is_its_program(
 
 
 def test_opened_boxes_give_the_same_program(reader: Page, site: Path, address: str) -> None:
-    blocks = read_blocks(DOCS / "model/attention.md", ROOT)
+    blocks = blocks_of(DOCS / "model/attention.md", ROOT)
     show(reader, f"{address}model/attention/")
     reader.evaluate(OPEN_ALL)
     assert pressed(reader) == program_text([block.code for block in blocks])

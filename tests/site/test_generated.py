@@ -19,6 +19,7 @@ from benchmarks import (
     allocation,
     attention_maps,
     bleu,
+    browser,
     complexity,
     corpus,
     decoding,
@@ -29,13 +30,14 @@ from benchmarks import (
     speed,
 )
 from benchmarks.record import DATA, write
-from docs.assets import explorer
+from docs.assets import explorer, fragments, scale
 from tests import ROOT
 
 MEASURED = (
     allocation,
     attention_maps,
     bleu,
+    browser,
     complexity,
     corpus,
     decoding,
@@ -83,6 +85,17 @@ def test_a_figure_is_what_the_program_beside_it_prints(program: Path) -> None:
 
 def test_the_explorer_shows_without_a_script_what_its_script_shows(browser: Browser) -> None:
     hold(explorer.FRAGMENT, explorer.written(browser))
+
+
+def test_the_record_of_the_scale_is_what_its_program_measures() -> None:
+    hold(scale.RECORD, scale.written())
+
+
+@pytest.mark.parametrize("fragment", fragments.FRAGMENTS, ids=lambda path: path.stem)
+def test_a_figure_shows_without_its_module_what_the_module_shows(
+    fragment: Path, browser: Browser
+) -> None:
+    hold(fragment, fragments.written(fragment, browser))
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)

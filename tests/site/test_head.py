@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.linters.notes import PAGE as NOTES
 from tests.linters.notes import answers
 from tests.runner import record
-from tests.runner.pages import read_blocks, site_config
+from tests.runner.pages import blocks_of, site_config
 from tests.site.built import DOCS, PROGRAMS, built, parsed, parses_the_site
 
 # Home has a head of its own.
@@ -76,7 +76,7 @@ def test_the_file_is_the_program(page: str, site: Path) -> None:
     text = (built(site, page).parent / f"{stem}.py").read_text(encoding="utf-8")
     header, _, program = text.partition("\n\n")
     assert all(line.startswith("# ") for line in header.splitlines())
-    assert program == program_text([block.code for block in read_blocks(DOCS / page, ROOT)])
+    assert program == program_text([block.code for block in blocks_of(DOCS / page, ROOT)])
 
 
 def test_requirements_are_what_python_does_not_bring() -> None:
@@ -144,7 +144,7 @@ def test_a_built_page_shows_what_the_record_says(page: str, site: Path) -> None:
     soup = parsed(built(site, page))
     text = soup.select_one(".program .record").get_text()
     run = read_record().get(page)
-    current = digest([block.code for block in read_blocks(DOCS / page, ROOT)])
+    current = digest([block.code for block in blocks_of(DOCS / page, ROOT)])
     if run is None:
         assert "No run is recorded yet." in text
     elif run.program == current:

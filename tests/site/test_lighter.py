@@ -7,7 +7,7 @@ from markdown import Markdown
 from mkdocs.exceptions import BuildError
 
 from docs.extensions.lines import lines_seen
-from docs.hooks.lighter import SCHEME, pruned, without_scheme, without_unread
+from docs.hooks.lighter import SCHEME, pruned, scripts, without_scheme, without_unread
 from tests.site.built import built, parsed
 
 
@@ -59,7 +59,7 @@ def test_the_published_sheets_have_no_rule_of_an_unused_class(site: Path) -> Non
 
 
 def test_scripts_lose_their_comments_and_keep_their_words(site: Path) -> None:
-    for path in site.glob("assets/javascripts/*.js"):
+    for path in scripts(site):
         if not path.name.endswith(".min.js"):
             assert "\n  //" not in path.read_text(encoding="utf-8"), path.name
 

@@ -1,5 +1,6 @@
 """The notebooks: the same program as the page, in a Markdown that notebooks understand."""
 
+import base64
 import re
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from docs.notebook import Context, collect, of_lab, of_page, standalone
 from docs.program import requirements
 from notebooks import kernel
 from tests import ROOT
-from tests.runner.pages import read_blocks, site_config, trimmed
+from tests.runner.pages import blocks_of, site_config, trimmed
 from tests.site.built import DOCS, LABS, PROGRAMS, built
 
 FORMATTED = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
@@ -39,7 +40,7 @@ def ids(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_the_cells_are_the_pages_blocks_with_their_output(page: str, site: Path) -> None:
-    blocks = read_blocks(DOCS / page, ROOT)
+    blocks = blocks_of(DOCS / page, ROOT)
     install, *cells = [cell for cell in notebook_of(page, site).cells if cell.cell_type == "code"]
     assert [cell.source for cell in cells] == [trimmed(block.code) for block in blocks]
     printed = [
@@ -179,6 +180,20 @@ def test_a_lab_keeps_its_outputs_and_shows_the_named_one_where_its_text_says() -
     )
     assert cells == ["plot()", "*A line.*", "print(1)"]
     assert [len(cell.get("outputs", [])) for cell in notebook.cells] == [0, 0, 1, 0, 1]
+
+
+def test_a_figure_that_reacts_leaves_its_described_drawing_and_a_link() -> None:
+    page = '# Title { #title }\n\n--8<-- "docs/assets/figures/scale.html"\n'
+    (_, cell) = of_page(page, context()).cells
+    drawing, link = cell.source.split("\n\n")
+    assert link == "See https://site.invalid/page/."
+    alt, data = re.fullmatch(
+        r'<img alt="Scores, the weights([^"]*)" src="data:image/svg\+xml;base64,(.*)">', drawing
+    ).groups()
+    assert alt.endswith("0.81 and 0.16")
+    alone = base64.b64decode(data).decode()
+    assert "var(--" not in alone
+    assert len(BeautifulSoup(alone, "lxml-xml").select(".area[d]")) == 6
 
 
 def test_a_drawing_stands_alone() -> None:

@@ -8,7 +8,7 @@ import re
 import threading
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -23,7 +23,7 @@ from docs.hooks import search as hook
 from tests import ROOT
 from tests.site.accessibility import everything
 from tests.site.conftest import QuietHandler
-from tests.site.visit import DESK, PHONE, show
+from tests.site.visit import DESK, PHONE, Visit, show
 
 QUERIES = [
     (query, page)
@@ -60,17 +60,12 @@ def fragments(site: Path) -> list[dict]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(visit: Callable[[str], Visit]) -> Iterator[Page]:
     """The home page on a desk; a complaint of the browser fails the test."""
-    context = browser.new_context(viewport=DESK)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    show(page, address)
-    yield page
-    context.close()
-    assert not complaints
+    opened = visit("")
+    opened.change(viewport=DESK)
+    yield opened.page
+    assert not opened.complaints
 
 
 def indexed(body: str, words: tuple[str, ...] = (), language: str = "en") -> str:
@@ -138,18 +133,15 @@ def test_what_readers_type_leads_to_the_page_that_answers(page: Page, address: s
     assert len(late) <= len(places) / 10, late
 
 
-def test_nothing_is_loaded_before_the_search_is_used(browser: Browser, address: str) -> None:
-    context = browser.new_context(viewport=DESK)
-    page = context.new_page()
-    requested: list[str] = []
-    page.on("request", lambda request: requested.append(request.url))
-    show(page, address)
-    assert not [url for url in requested if "pagefind" in url or "worker" in url]
-    page.click("[data-search-open]")
-    search(page, "Kronecker")
-    assert [url for url in requested if "pagefind" in url]
-    assert all(url.startswith(address) for url in requested)
-    context.close()
+def test_nothing_is_loaded_before_the_search_is_used(
+    visit: Callable[[str], Visit], address: str
+) -> None:
+    opened = visit("")
+    assert not [url for url in opened.requested if "pagefind" in url or "worker" in url]
+    opened.page.click("[data-search-open]")
+    search(opened.page, "Kronecker")
+    assert [url for url in opened.requested if "pagefind" in url]
+    assert all(url.startswith(address) for url in opened.requested)
 
 
 @pytest.mark.parametrize("key", ["/", "s", "f", "Control+k", "Meta+k"])
@@ -207,21 +199,19 @@ def test_nothing_found_and_nothing_asked_are_said(page: Page) -> None:
 
 @pytest.mark.parametrize(("offline", "words"), [(False, "could not be loaded"), (True, "offline")])
 def test_a_missing_index_is_said_and_asked_for_again(
-    browser: Browser, address: str, offline: bool, words: str
+    reader: Page, address: str, offline: bool, words: str
 ) -> None:
-    context = browser.new_context(viewport=DESK)
-    page = context.new_page()
+    page = reader
     show(page, address)
     page.route("**/pagefind/**", lambda route: route.abort())
-    context.set_offline(offline)
+    page.context.set_offline(offline)
     page.keyboard.press("/")
     page.fill("#search-query", "mask")
     expect(page.locator(".search [role=status]")).to_contain_text(words)
     assert not page.locator(RESULTS).count()
     page.unroute("**/pagefind/**")
-    context.set_offline(False)
+    page.context.set_offline(False)
     assert search(page, "masks")
-    context.close()
 
 
 def test_without_a_script_no_button_promises_a_search(browser: Browser, address: str) -> None:
@@ -235,10 +225,10 @@ def test_without_a_script_no_button_promises_a_search(browser: Browser, address:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_the_open_dialog_is_accessible(browser, address, scheme, viewport) -> None:
-    context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-    page = context.new_page()
-    show(page, address)
+def test_the_open_dialog_is_accessible(visit, scheme, viewport) -> None:
+    opened = visit("")
+    opened.change(viewport=viewport, color_scheme=scheme)
+    page = opened.page
     page.click("[data-search-open]")
     search(page, "attention")
     assert not everything(page)
@@ -250,7 +240,6 @@ def test_the_open_dialog_is_accessible(browser, address, scheme, viewport) -> No
     assert box["y"] + box["height"] <= viewport["height"]
     wide = page.evaluate("document.querySelector('dialog.search').scrollWidth")
     assert wide <= viewport["width"]
-    context.close()
 
 
 def test_the_index_holds_what_readers_see_and_formulas_as_latex(site: Path) -> None:
@@ -278,7 +267,7 @@ def test_chinese_in_quotations_is_found_and_shown_as_it_is_written(page: Page, a
 
 
 def test_the_search_works_below_a_path_and_on_a_page_that_is_missing(
-    browser: Browser, address: str, site: Path, tmp_path: Path
+    reader: Page, address: str, site: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/path").symlink_to(site, target_is_directory=True)
@@ -287,15 +276,13 @@ def test_the_search_works_below_a_path_and_on_a_page_that_is_missing(
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         below = f"http://127.0.0.1:{server.server_port}/sub/path/"
-        context = browser.new_context(viewport=DESK)
-        page = context.new_page()
+        page = reader
         show(page, f"{below}model/decoder/")
         page.keyboard.press("/")
         assert search(page, "causal mask")[0].startswith(f"{below}model/masks/")
         show(page, f"{address}no/such/page/")
         page.keyboard.press("/")
         assert search(page, "causal mask")[0].startswith(f"{address}model/masks/")
-        context.close()
         server.shutdown()
 
 
@@ -316,6 +303,23 @@ def test_every_link_of_the_zip_names_a_file_or_the_site_on_line(unpacked: Path) 
             if not re.match(r"\w+:", target):
                 meant = path.parent / unquote(target)
                 assert meant.is_file(), f"{path.relative_to(unpacked)}: {target}"
+
+
+def test_a_figure_reacts_on_disk(browser: Browser, unpacked: Path) -> None:
+    """A page on disk may load no module: the zip has the figures as one script."""
+    context = browser.new_context(viewport=DESK)
+    context.set_offline(True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((unpacked / "why-attention/complexity/index.html").as_uri())
+    page.evaluate("document.querySelector('.explorer').scrollIntoView()")
+    page.wait_for_selector("#explorer-n[aria-valuetext='1,024']")
+    page.press("#explorer-n", "ArrowRight")
+    assert page.locator(".explorer [data-of=n]").text_content() == "2,048"
+    assert not complaints
+    context.close()
 
 
 def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:

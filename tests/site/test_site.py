@@ -15,9 +15,9 @@ from notebooks.execution import cached_path
 from notebooks.lab import read_lab
 from tests import ROOT
 from tests.runner.pages import (
+    blocks_of,
     check_shown_is_run,
     location,
-    read_blocks,
     shown_python,
     site_config,
 )
@@ -54,19 +54,19 @@ def test_a_second_build_would_not_execute_a_lab(lab: str, site: Path) -> None:
 
 
 def test_only_the_pages_named_here_have_no_block() -> None:
-    assert [page for page in PAGES if not read_blocks(DOCS / page, ROOT)] == WITHOUT_A_BLOCK
+    assert [page for page in PAGES if not blocks_of(DOCS / page, ROOT)] == WITHOUT_A_BLOCK
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_shown_is_the_python_that_ran(page: str, site: Path) -> None:
     html = built(site, page).read_text(encoding="utf-8")
-    check_shown_is_run(read_blocks(DOCS / page, ROOT), html, DOCS / page, ROOT)
+    check_shown_is_run(blocks_of(DOCS / page, ROOT), html, DOCS / page, ROOT)
 
 
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_a_program_needs_nothing_of_this_repository(page: str) -> None:
     """So it does elsewhere what it did here; `test_copying` copies it and runs some."""
-    code = program_text([block.code for block in read_blocks(DOCS / page, ROOT)])
+    code = program_text([block.code for block in blocks_of(DOCS / page, ROOT)])
     needs = set(requirements(code))
     assert needs <= ALLOWED_NEEDS, f"docs/{page} imports {needs - ALLOWED_NEEDS}"
 

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
@@ -66,27 +66,45 @@ def show(page: Page, url: str) -> None:
     settle(page)
 
 
-class Visit:
-    """A page opened in a context of its own, with what it asked for and complained of."""
+def leave(page: Page) -> None:
+    """Leave a window as it was found: no storage of the site, no route, medium and size of old."""
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.unroute_all()
+    page.context.set_offline(False)
+    page.goto("about:blank")
+    page.emulate_media(media="null", color_scheme="light", forced_colors="none", contrast="null")
+    page.set_viewport_size(PHONE)
 
-    def __init__(self, browser: Browser, url: str, viewport: dict[str, int] = PHONE) -> None:
-        self.context = browser.new_context(
-            color_scheme="light", viewport=viewport, reduced_motion="reduce"
-        )
-        self.page: Page = self.context.new_page()
+
+class Visit:
+    """A page opened in a window, with what it asked for and complained of.
+
+    The window is one for many visits: a new one costs the browser more than most pages do.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
         self.requested: list[str] = []
         self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requested.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: (
+        self.listeners = {
+            "request": lambda request: self.requested.append(request.url),
+            "pageerror": lambda error: self.complaints.append(str(error)),
+            "console": lambda message: (
                 self.complaints.append(message.text)
                 if message.type in ("error", "warning")
                 else None
             ),
-        )
-        show(self.page, url)
+        }
+        for event, listener in self.listeners.items():
+            page.on(event, listener)
+        show(page, url)
+
+    def end(self) -> None:
+        """Stop listening, and leave the window for the next visit."""
+        for event, listener in self.listeners.items():
+            self.page.remove_listener(event, listener)
+        leave(self.page)
 
     def change(self, *, viewport: dict[str, int] | None = None, **media: str) -> None:
         """Turn the page to another window or medium, and wait until it has followed."""
