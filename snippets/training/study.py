@@ -28,9 +28,10 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from snippets.training import train
+from snippets.training.batching import Pair
 from snippets.training.checkpoint import CheckpointError
 from snippets.training.config import Config, check_machine
-from snippets.training.data import DataError, train_tokenizer
+from snippets.training.data import DataError, encode_pairs, train_tokenizer
 from snippets.training.loop import Training
 from snippets.training.study_file import Study, StudyError, read_study
 from snippets.training.study_lines import kept_line, missing, read_results, record, run_once
@@ -171,15 +172,14 @@ def run_side_by_side(
 
 
 # --8<-- [start:estimate]
-def seconds_an_update(config: Config, updates: int = 4) -> float:
+def seconds_an_update(
+    config: Config, pairs: list[Pair], vocab_size: int, updates: int = 3
+) -> float:
     """Processor seconds of one update on one thread, the mean of a few after the first.
 
     The processor's own clock is read, which does not run while other processes have the core.
     """
-    pairs = train.read_corpus(config, "train")
-    tokenizer = train_tokenizer(pairs, config.vocab_size)
-    encoded = train.encoded(tokenizer, {"train": pairs}, config)["train"]
-    training = Training(config, encoded, tokenizer.get_vocab_size(), build=build)
+    training = Training(config, pairs, vocab_size, build=build)
     training.update()
     begun = time.process_time()
     for _ in range(updates):
@@ -187,21 +187,29 @@ def seconds_an_update(config: Config, updates: int = 4) -> float:
     return (time.process_time() - begun) / updates
 
 
-def estimate(study: Study, todo: dict[str, Config]) -> list[tuple[str, int, float]]:
-    """What the missing runs will take; runs that differ in what does not change the work are one.
+def estimate(todo: dict[str, Config]) -> list[tuple[str, int, float]]:
+    """What runs will take; those that differ in what does not change the work are measured once.
 
     Returns:
         (name of the first run, number of updates, seconds an update) for each sort of run.
     """
+    same = {"seed": 0, "rate": 1.0, "warmup": 1, "steps": 1, "cooldown": 0.0, "smoothing": 0.1,
+            "norm_first": True, "start_at_peak": False}  # fmt: skip
     sorts: dict[Config, tuple[str, int]] = {}
-    same = {"seed": 0, "rate": 1.0, "warmup": 1, "smoothing": 0.1, "steps": 1, "cooldown": 0.0}
     for name, config in todo.items():
-        sort = replace(config, **same)
-        first, updates = sorts.get(sort, (name, 0))
+        first, updates = sorts.get(sort := replace(config, **same), (name, 0))
         sorts[sort] = first, updates + config.steps
-    return [
-        (name, updates, seconds_an_update(study.runs[name])) for name, updates in sorts.values()
-    ]
+    texts: dict[tuple, tuple[list[Pair], int]] = {}
+    found = []
+    for name, updates in sorts.values():
+        config = todo[name]
+        data = (config.corpus, config.src, config.tgt, config.train_pairs, config.vocab_size)
+        if data not in texts:
+            pairs = train.read_corpus(config, "train")
+            tokenizer = train_tokenizer(pairs, config.vocab_size)
+            texts[data] = encode_pairs(tokenizer, pairs), tokenizer.get_vocab_size()
+        found.append((name, updates, seconds_an_update(config, *texts[data])))
+    return found
 
 
 # --8<-- [end:estimate]
@@ -260,7 +268,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         if given.estimate:
             hours = 0.0
-            for name, updates, seconds in estimate(study, todo):
+            for name, updates, seconds in estimate(todo):
                 hours += updates * seconds / 3600
                 print(f"{updates:9,} updates of {1000 * seconds:6.0f} ms  {name} …")
             print(f"{len(todo)} runs, {hours:.1f} hours of one core")
