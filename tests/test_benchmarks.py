@@ -561,9 +561,10 @@ def test_what_a_reader_loads_for_one_direction_is_small_and_fits_no_other_way() 
         assert loaded["int8"] < 2_700_000 < loaded["half precision"]
 
 
-def test_a_slower_processor_takes_longer() -> None:
+def test_a_slower_processor_takes_longer_where_chromium_slows_it() -> None:
     times = facts("browser")["times"]["milliseconds"]
     for name in ("first", "greedy", "beam 5"):
         assert times["page, 4"][name] > 2 * times["page, 1"][name]
+        assert times["Worker, 4"][name] < 1.5 * times["Worker, 1"][name]
     for place in times.values():
         assert place["beam 5"] > place["greedy"]

@@ -15,7 +15,6 @@ const MAGIC = "translator\r\n";
 const VERSION = 1;
 const [UNK, START, END] = [1, 2, 3];
 const SPACE = "▁"; // what a token has in place of the space in front of a word
-const PUNCTUATION = /^[!-/:-@[-`{-~\p{P}]$/u;
 const EXTRA = 50; // tokens that a translation may be longer than its source, as in decode.py
 const ALPHA = 0.6; // strength of the length penalty, as in translate.py
 const MAX_SOURCE = 128;
@@ -267,7 +266,7 @@ export class Model {
     if (this.#pieces.length !== config.vocab_size) throw new Error("its vocabulary is not whole.");
   }
 
-  // Tokens, as the pipeline of tokenizer.json makes them: NFC, ▁ for spaces, punctuation, merges
+  // Tokens, as the pipeline of tokenizer.json makes them: NFC, ▁ for spaces, words, merges
 
   /**
    * Cuts a text into tokens; white space around it counts for nothing.
@@ -622,15 +621,15 @@ function normalised(text, start) {
   return characters;
 }
 
-/** Characters as words: each begins with its ▁, and punctuation stands alone. */
+/**
+ * Characters as words, each of which begins with its ▁. Punctuation needs no word of its own: it
+ * had one when the merges were learned, so that none of them joins it to anything.
+ */
 function words(characters) {
   const found = [];
-  let open = false;
   for (const one of characters) {
-    const alone = PUNCTUATION.test(one.character);
-    if (open && !alone && one.character !== SPACE) found.at(-1).push(one);
-    else found.push([one]);
-    open = !alone;
+    if (one.character === SPACE) found.push([one]);
+    else found.at(-1).push(one);
   }
   return found;
 }
