@@ -2,7 +2,8 @@
 
 A page that is opened from disk may fetch nothing, and no server looks for a folder's index.html. So
 the links in the zip name their files, and one script holds the search's program and index together
-(docs/assets/javascripts/search.js loads it there). `mkdocs serve` packs nothing.
+(docs/assets/javascripts/search.js loads it there). Nor may such a page load a module: one script
+holds those of the figures that react. `mkdocs serve` packs nothing.
 """
 
 import base64
@@ -45,6 +46,46 @@ window.pagefindFromDisk = (() => {{
     return new Response(Uint8Array.from(atob(files[name]), (byte) => byte.charCodeAt(0)));
   }};
   {program}
+}})();
+"""
+
+# The script that every figure brings, and what stands in its place on disk.
+FIGURES = "assets/javascripts/near.js"
+FIGURES_ON_DISK = "assets/javascripts/figures-on-disk.js"
+MODULE_TAG = re.compile(rf'<script type="module" src="([^"]*){re.escape(FIGURES)}">')
+# What modules say to each other; a script says it by a list of what each module exports.
+STATEMENTS = [
+    (re.compile(r'\bexport\s*\{\s*(\w+)\s*\}\s*from\s*"([^"]+)"'), r'exports.\1 = load("\2").\1'),
+    (
+        re.compile(r'\bimport\s*\{((?:(?! as )[^}])*)\}\s*from\s*"([^"]+)"'),
+        r'const {\1} = load("\2")',
+    ),
+    (
+        re.compile(r"\bexport\s+default\s+(?=(?:async\s+)?function\s+(\w+))"),
+        r"exports.default = \1; ",
+    ),
+    (re.compile(r"\bexport\s+(?=(?:async\s+)?function\s+(\w+))"), r"exports.\1 = \1; "),
+    (re.compile(r"\bexport\s+const\s+(\w+)\s*="), r"const \1 = exports.\1 ="),
+    (re.compile(r"\bimport(?=\()"), "later"),
+]
+STATEMENT = re.compile(r"\b(?:import|export)\s*[{*\"]|\bexport\s+\w|\bimport\.meta\b")
+FROM_MODULES = """\
+// The figures that react in one script, because a page on disk may load no module.
+(() => {{
+  if (window.figuresOnDisk) return; // a page with two figures brings this twice
+  window.figuresOnDisk = true;
+  const made = {{}};
+  const modules = {{
+{modules}
+  }};
+  const load = (path) => {{
+    const name = path.replace(/^(\\.+\\/)+/, "");
+    if (!(name in modules)) throw new Error(`${{name}} cannot be run from disk`);
+    if (!(name in made)) modules[name]((made[name] = {{}}));
+    return made[name];
+  }};
+  const later = async (path) => load(path);
+  load("near.js");
 }})();
 """
 
@@ -91,6 +132,7 @@ def packed(site: Path, site_url: str) -> Iterator[tuple[str, bytes]]:
         else:
             yield name, path.read_bytes()
     yield "pagefind/from-disk.js", search_on_disk(site / "pagefind").encode()
+    yield FIGURES_ON_DISK, figures_on_disk((site / FIGURES).parent).encode()
 
 
 def page_on_disk(page: str, name: str, files: dict[str, Path], site_url: str) -> str:
@@ -109,7 +151,8 @@ def page_on_disk(page: str, name: str, files: dict[str, Path], site_url: str) ->
             link = site_url.rstrip("/") + "/" + target._replace(path=meant).geturl()
         return f'{attribute[1]}="{link}"'
 
-    return ATTRIBUTE.sub(on_disk, PRELOAD.sub("", page))
+    page = ATTRIBUTE.sub(on_disk, PRELOAD.sub("", page))
+    return MODULE_TAG.sub(rf'<script defer src="\1{FIGURES_ON_DISK}">', page)
 
 
 def search_on_disk(folder: Path) -> str:
@@ -126,3 +169,23 @@ def search_on_disk(folder: Path) -> str:
     here = json.dumps("/pagefind/pagefind.js")
     program = program.replace("import.meta.url", here)
     return FROM_DISK.format(files=json.dumps(files), program=program)
+
+
+def figures_on_disk(folder: Path) -> str:
+    """The modules of the figures that react, as one script that needs no module.
+
+    A module that says more than `STATEMENTS` knows, or names a file by `import.meta`, is left out:
+    its figure stays on disk what it is without scripts.
+    """
+    modules = []
+    for path in [*sorted(folder.glob("*.js")), *sorted(folder.glob("figures/*.js"))]:
+        text = path.read_text(encoding="utf-8")
+        if path.name.endswith(".min.js") or not re.search(r"\bexport\b", text):
+            continue
+        for statement, instead in STATEMENTS:
+            text = statement.sub(instead, text)
+        if STATEMENT.search(text):
+            continue
+        name = json.dumps(path.relative_to(folder).as_posix())
+        modules.append(f"{name}: (exports) => {{{text}\n}},")
+    return FROM_MODULES.format(modules="\n".join(modules))

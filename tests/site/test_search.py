@@ -318,6 +318,23 @@ def test_every_link_of_the_zip_names_a_file_or_the_site_on_line(unpacked: Path) 
                 assert meant.is_file(), f"{path.relative_to(unpacked)}: {target}"
 
 
+def test_a_figure_reacts_on_disk(browser: Browser, unpacked: Path) -> None:
+    """A page on disk may load no module: the zip has the figures as one script."""
+    context = browser.new_context(viewport=DESK)
+    context.set_offline(True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((unpacked / "why-attention/complexity/index.html").as_uri())
+    page.evaluate("document.querySelector('.explorer').scrollIntoView()")
+    page.wait_for_selector("#explorer-n[aria-valuetext='1,024']")
+    page.press("#explorer-n", "ArrowRight")
+    assert page.locator(".explorer [data-of=n]").text_content() == "2,048"
+    assert not complaints
+    context.close()
+
+
 def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
     """Links, fonts and search, with no network and no complaint."""
     context = browser.new_context(viewport=DESK)

@@ -108,7 +108,11 @@ export function address(key, defaults, allows = {}) {
       if (Object.is(value, defaults[name])) url.searchParams.delete(`${key}.${name}`);
       else url.searchParams.set(`${key}.${name}`, value);
     }
-    if (url.href !== location.href) history.replaceState(history.state, "", url);
+    try {
+      if (url.href !== location.href) history.replaceState(history.state, "", url);
+    } catch {
+      // Some browsers refuse it to a page on disk, or after many calls: the figure works without.
+    }
   }, 300);
   return {
     read() {

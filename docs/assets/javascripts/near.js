@@ -31,7 +31,11 @@ export function near(selector, start, margin = "300px") {
   window.document$?.subscribe(look); // the theme's signal that a page has been put in place
 }
 
-near("[data-figure]", async (figure) => {
-  const module = await import(`./figures/${figure.dataset.figure}.js`);
-  module.default?.(figure);
-});
+// A figure whose module cannot be loaded stays as it is without scripts, and gives back the place that
+// it keeps for its controls.
+near("[data-figure]", (figure) =>
+  import(`./figures/${figure.dataset.figure}.js`).then(
+    (module) => module.default?.(figure),
+    () => figure.classList.add("broken"),
+  ),
+);
