@@ -568,3 +568,18 @@ def test_a_slower_processor_takes_longer_where_chromium_slows_it() -> None:
         assert times["Worker, 4"][name] < 1.5 * times["Worker, 1"][name]
     for place in times.values():
         assert place["beam 5"] > place["greedy"]
+
+
+def test_the_page_of_the_translator_says_what_was_measured() -> None:
+    recorded = facts("browser")
+    page = " ".join((ROOT / "docs/training/translator.md").read_text(encoding="utf-8").split())
+    moved = [
+        round(one["scores"]["int8"][search], 2) - round(score, 2)
+        for one in recorded["directions"]
+        for search, score in one["scores"]["PyTorch"].items()
+    ]
+    assert f"by \N{MINUS SIGN}{-min(moved):.2f} to +{max(moved):.2f} points" in page
+    times, memory = recorded["times"], recorded["times"]["memory"]
+    assert f"Chromium {times['chromium'].split('.')[0]} on one thread of an AMD EPYC" in page
+    assert times["words"] == 10
+    assert f"holds {(memory['after'] - memory['before']) / 1e6:.0f} MB more" in page
