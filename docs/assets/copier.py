@@ -28,7 +28,7 @@ from tests.runner.program import Program
 
 PAGE = ROOT / "docs/model/transformer.md"
 RECORD = Path(__file__).parent / "data" / "copier.json"
-STEPS = list(range(0, 401, 20))  # after which the weights are kept
+STEPS = list(range(0, 301, 15))  # after which the weights are kept
 LAST = "example"  # what the last block that is run gives a value
 
 

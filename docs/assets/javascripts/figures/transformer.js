@@ -35,7 +35,7 @@ export default async function start(figure) {
   };
   const curve = losses
     .map((loss, index) => `${across(index + 1)} ${down(loss)}`)
-    .filter((_, index) => index === 0 || index % 4 === 3) // at the moments, and between them
+    .filter((_, index) => index === 0 || index % 3 === 2) // at the moments, and between them
     .join("L");
 
   /** The weights of the chosen layer: of a head, or the mean of all. */
