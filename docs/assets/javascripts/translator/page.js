@@ -49,7 +49,7 @@ function start(root) {
   const say = spoken(find(".spoken"));
   const models = {}; // by direction, those that are loaded
   const asTrained = new Map(); // translations without changes
-  let result, player, shownText, limit, latest = 0;
+  let result, player, shownText, limit, requested, latest = 0;
 
   const picks = Object.fromEntries(
     [...form.querySelectorAll(".picks")].map((group) => [
@@ -181,9 +181,12 @@ function start(root) {
     ...Object.fromEntries(SWITCHES.map((name) => [name, changed ? state[name] : true])),
   });
 
+  const request = () => JSON.stringify([state.direction, state.text, options(true)]);
+
   /** Translate what is asked for now; an answer that comes too late is not shown. */
   async function translate() {
     const mine = ++latest;
+    requested = request();
     const { direction, text } = state;
     if (!model() || !field.isConnected) return;
     live.classList.add("stale");
@@ -212,7 +215,7 @@ function start(root) {
     }
   }
 
-  const translateSoon = later(translate, PAUSE.typing);
+  const translateSoon = later(() => request() !== requested && translate(), PAUSE.typing);
 
   // Showing
 
