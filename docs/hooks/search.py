@@ -7,6 +7,8 @@ metadata: they are found, and no excerpt shows them.
 """
 
 import asyncio
+import gzip
+import json
 import re
 import shutil
 from collections import defaultdict
@@ -106,12 +108,35 @@ def in_line(latex: str) -> str:
     return f"${word}$" if re.search(r"[\\{}]", word) else word
 
 
+def complete(index: Path) -> bool:
+    """Whether all files of an index can be read.
+
+    On a busy machine Pagefind ends before the last of them are on the disk, which are empty then.
+    """
+    try:
+        json.loads((index / "pagefind-entry.json").read_text(encoding="utf-8"))
+        packed = [*index.glob("*.pf_meta"), *index.glob("wasm.*"), *index.glob("*/*")]
+        return all(gzip.decompress(path.read_bytes()) for path in packed) and bool(packed)
+    except (OSError, EOFError, ValueError):
+        return False
+
+
 async def write_index(pages: dict[str, str], folder: Path) -> None:
-    """Index the pages and write what a search loads, all of it at once and nothing else."""
+    """Index the pages and write what a search loads, all of it at once and nothing else.
+
+    Raises:
+        BuildError: If Pagefind leaves files that cannot be read, three times.
+    """
     made = folder.with_name(f"{folder.name}.new")
-    async with PagefindIndex(config={"output_path": str(made)}) as index:
-        for url, content in pages.items():
-            await index.add_html_file(content=content, url=f"/{url}")
+    for _ in range(3):
+        shutil.rmtree(made, ignore_errors=True)
+        async with PagefindIndex(config={"output_path": str(made)}) as index:
+            for url, content in pages.items():
+                await index.add_html_file(content=content, url=f"/{url}")
+        if complete(made):
+            break
+    else:
+        raise BuildError("Pagefind has written an index that cannot be read, three times")
     for path in set(made.iterdir()).difference(*(made.glob(pattern) for pattern in CLIENT)):
         path.unlink()
     shutil.rmtree(folder, ignore_errors=True)

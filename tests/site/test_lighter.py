@@ -8,6 +8,7 @@ from mkdocs.exceptions import BuildError
 
 from docs.extensions.lines import lines_seen
 from docs.hooks.lighter import SCHEME, pruned, scripts, without_scheme, without_unread
+from docs.svg import proportioned
 from tests.site.built import built, parsed
 
 
@@ -75,6 +76,13 @@ def test_code_in_plain_ink_has_no_mark_and_loses_no_letter() -> None:
     assert "x" in html
     assert '<span class="mi">1</span>' in html
     assert "a &lt; b" in html
+
+
+def test_a_drawing_says_its_proportions_if_it_has_some() -> None:
+    drawn = '<svg role="img" viewBox="0 0 40.5 30"><svg viewBox="0 0 1 2"/></svg>'
+    said = drawn.replace('40.5 30"', '40.5 30" style="aspect-ratio:40.5/30"')
+    assert proportioned(drawn) == said
+    assert proportioned("<svg/>") == "<svg/>"
 
 
 def test_the_lines_of_a_block_are_those_that_are_seen_while_it_is_folded(site: Path) -> None:

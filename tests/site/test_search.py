@@ -5,6 +5,7 @@ import gzip
 import http.server
 import json
 import re
+import shutil
 import threading
 import tomllib
 import zipfile
@@ -116,6 +117,18 @@ def test_keywords_that_are_no_list_of_texts_stop_the_build(keywords: object) -> 
     )
     with pytest.raises(BuildError, match=r"docs/x\.md:1: keywords is a list of texts"):
         hook.on_post_page("<html><body><article></article></body></html>", page, None)
+
+
+def test_an_index_of_which_a_file_did_not_arrive_is_not_taken(site: Path, tmp_path: Path) -> None:
+    assert hook.complete(site / "pagefind")
+    names = ["pagefind-entry.json", "fragment/*", "index/*", "*.pf_meta", "wasm.en.pagefind"]
+    for name in names:
+        index = tmp_path / name.replace("*", "any").replace("/", "-")
+        shutil.copytree(site / "pagefind", index)
+        file = next(index.glob(name))
+        file.write_bytes(file.read_bytes()[: 0 if name.endswith("json") else 99])
+        assert not hook.complete(index), name
+    assert not hook.complete(tmp_path / "nowhere")
 
 
 def test_what_readers_type_leads_to_the_page_that_answers(page: Page, address: str) -> None:

@@ -63,6 +63,8 @@
       spaced[i] === word ? [[word, 1]] : [[word, 1], [spaced[i], 0.5]],
     );
     if (words.length > 1) terms.push([spaced.join(" "), 1]);
+    // A question as a whole too: a page may say in its keywords that it answers it.
+    if (parts.length > words.length) terms.push([parts.join(" "), 1]);
     return terms;
   }
 
