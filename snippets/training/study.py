@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -187,10 +188,10 @@ def seconds_an_update(
     return (time.process_time() - begun) / updates
 
 
-def estimate(todo: dict[str, Config]) -> list[tuple[str, int, float]]:
+def estimate(todo: dict[str, Config]) -> Iterator[tuple[str, int, float]]:
     """What runs will take; those that differ in what does not change the work are measured once.
 
-    Returns:
+    Yields:
         (name of the first run, number of updates, seconds an update) for each sort of run.
     """
     same = {"seed": 0, "rate": 1.0, "warmup": 1, "steps": 1, "cooldown": 0.0, "smoothing": 0.1,
@@ -200,7 +201,6 @@ def estimate(todo: dict[str, Config]) -> list[tuple[str, int, float]]:
         first, updates = sorts.get(sort := replace(config, **same), (name, 0))
         sorts[sort] = first, updates + config.steps
     texts: dict[tuple, tuple[list[Pair], int]] = {}
-    found = []
     for name, updates in sorts.values():
         config = todo[name]
         data = (config.corpus, config.src, config.tgt, config.train_pairs, config.vocab_size)
@@ -208,8 +208,7 @@ def estimate(todo: dict[str, Config]) -> list[tuple[str, int, float]]:
             pairs = train.read_corpus(config, "train")
             tokenizer = train_tokenizer(pairs, config.vocab_size)
             texts[data] = encode_pairs(tokenizer, pairs), tokenizer.get_vocab_size()
-        found.append((name, updates, seconds_an_update(config, *texts[data])))
-    return found
+        yield name, updates, seconds_an_update(config, *texts[data])
 
 
 # --8<-- [end:estimate]
@@ -270,7 +269,7 @@ def main(arguments: list[str] | None = None) -> None:
             hours = 0.0
             for name, updates, seconds in estimate(todo):
                 hours += updates * seconds / 3600
-                print(f"{updates:9,} updates of {1000 * seconds:6.0f} ms  {name} …")
+                print(f"{updates:9,} updates of {1000 * seconds:6.0f} ms  {name} …", flush=True)
             print(f"{len(todo)} runs, {hours:.1f} hours of one core")
             return
         failed = run_study(study, results, folder, given.device, given.processes)

@@ -141,3 +141,15 @@ def test_a_run_learns() -> None:
     training = Training(replace(TINY, steps=60, rate=0.01), pairs(), V)
     found = losses(training, 60)
     assert sum(found[-5:]) / 5 < found[0] - 0.3
+
+
+def test_a_run_that_starts_at_its_peak_leaves_out_the_rise_and_nothing_else() -> None:
+    """The rates from the end of the warm-up on are the same, and those before are the peak."""
+    rates = {}
+    for start_at_peak in (False, True):
+        config = replace(TINY, start_at_peak=start_at_peak, steps=9, warmup=4, cooldown=0.4)
+        training = Training(config, pairs(), V)
+        rates[start_at_peak] = [training.update()["rate"] for _ in range(config.steps)]
+    assert rates[False][0] == pytest.approx(TINY.rate / 4)
+    assert rates[True][:4] == [TINY.rate] * 4
+    assert rates[True][4:] == rates[False][4:]
