@@ -265,7 +265,7 @@ def test_each_experiment_shows_what_the_page_says(live: Translator) -> None:
         shown = live_state(live)
         assert found != live.become(text=wanted["text"]), "the experiment changes nothing"
         assert wanted.items() >= {k: v for k, v in shown.items() if k in wanted}.items()
-    # The first lesson speaks of two sentences, the second of each head alone, the third of any text.
+    # The first lesson speaks of two sentences, the second of each head, the third of any text.
     turned = live.become(text="Die weiße Katze jagt den schwarzen Hund.", positions=False)
     assert turned == "The black cat is chasing the white dog."
     assert live.become(text="Die weiße Katze jagt den schwarzen Hund.", off=all_cross()) == (
