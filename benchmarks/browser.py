@@ -43,6 +43,7 @@ from snippets.training.translate import load_translator, translate
 ROOT = DATA.parents[2]
 MODELS = DATA.parent / "models"
 SCRIPTS = DATA.parent / "javascripts" / "translator"
+PROGRAM = ("model.js", "worker.js")
 KEPT = ROOT / ".cache" / "browser"
 DIRECTIONS = ("de-en", "en-de")
 SPLIT = "test_2016_flickr"
@@ -131,9 +132,9 @@ def served(folder: Path) -> Iterator[str]:
 
 def prepared(folder: Path) -> None:
     """Put into a folder what the site publishes: the scripts, the models, and an empty page."""
-    for script in SCRIPTS.glob("*.js"):
-        smaller = rjsmin.jsmin(script.read_text(encoding="utf-8"))
-        (folder / script.name).write_text(smaller, encoding="utf-8")
+    for name in PROGRAM:
+        smaller = rjsmin.jsmin((SCRIPTS / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(smaller, encoding="utf-8")
     for direction in DIRECTIONS:
         for bits in KINDS.values():
             export(MODELS / direction, folder / f"{direction}-{bits}.bin", bits)
@@ -306,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
                     facts["directions"] = [
                         scored(browser, address, folder, direction) for direction in DIRECTIONS
                     ]
-                facts["scripts"] = sizes(*sorted(folder.glob("*.js")))
+                facts["scripts"] = sizes(*(folder / name for name in PROGRAM))
                 facts["times"] = timed(browser, address)
             facts["versions"] = versions() | {"sacrebleu": sacrebleu.__version__}
             browser.close()

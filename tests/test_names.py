@@ -21,6 +21,7 @@ MODULES = sorted(path for path in (ROOT / "snippets").rglob("*.py") if path.stem
 OTHER_STEMS = {
     "schedule": "training/optimizer.md: the page explains Adam too, which is PyTorch's",
     "release": "training/results.md: the page reports on runs, and this hands the best ones on",
+    "export": "training/translator.md: the page is about the program that reads what this writes",
     "distributed": "training/scaling-out.md: the page also counts what the paper's models take",
 }
 # Modules that are tested with another one, and why.

@@ -21,7 +21,7 @@ from mkdocs.exceptions import BuildError
 
 NAME = "executable-transformer"
 ARCHIVE = f"{NAME}.zip"
-# What serves only a site on line, or the theme's own search. The translator fetches its weights.
+# What serves only a site on line, or the theme's own search.
 LEFT_OUT = (
     ARCHIVE,
     "404.html",

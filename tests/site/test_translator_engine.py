@@ -41,7 +41,7 @@ from tests import ROOT
 
 DIRECTIONS = ("de-en", "en-de")
 LIMIT = 2_700_000  # bytes that are loaded for one direction, compressed
-FLOAT_ERROR = 2e-4  # of a logit: PyTorch adds in float32, JavaScript in float64
+FLOAT_ERROR = 5e-5  # of a logit: PyTorch adds in float32, JavaScript in float64
 UNUSUAL = [
     "Ein Mädchen läuft über die Straße.",
     "Ein Ma\u0308dchen la\u0308uft u\u0308ber die Stra\u00dfe.",  # decomposed: letter and dots
@@ -145,7 +145,9 @@ def check_translations(engine: Engine, sentences: list[str]) -> None:
     for row, (_, _, target) in zip(logits, found, strict=True):
         ids, probabilities = zip(*target, strict=True)
         of_torch = row[range(len(ids)), ids] - row[: len(ids)].logsumexp(-1)
-        torch.testing.assert_close(torch.tensor(probabilities).log(), of_torch, rtol=0, atol=2e-4)
+        torch.testing.assert_close(
+            torch.tensor(probabilities).log(), of_torch, rtol=0, atol=FLOAT_ERROR
+        )
 
 
 def teacher_forced(
@@ -408,16 +410,17 @@ def test_the_site_has_what_the_command_writes_and_the_zip_goes_without(
     with zipfile.ZipFile(site / "executable-transformer.zip") as archive:
         names = archive.namelist()
     assert any(path.endswith(f"assets/models/{name}/model.safetensors") for path in names)
-    assert not any(path.endswith(("translator.bin", "/model.js")) for path in names)
+    assert not any(path.endswith("translator.bin") for path in names)
 
 
 # The worker
 
 ASK = """([message, wanted]) => new Promise(resolve => {
   const heard = [];
+  setTimeout(() => resolve(heard), 30_000); // a test that fails does not wait for ever
   const listen = ({ data }) => {
     heard.push(data);
-    if (data.type !== wanted) return;
+    if (![wanted, "error"].includes(data.type)) return;
     worker.removeEventListener("message", listen);
     resolve(heard);
   };
