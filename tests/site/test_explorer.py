@@ -510,6 +510,8 @@ def positions_to_try() -> Iterator[dict[str, int]]:
 def test_every_cell_and_every_sentence_is_what_the_formulas_say(page: Page) -> None:
     check_table(table(page), defaults())
     tried = list(positions_to_try())
+    corners = 2 ** len(sliders())
+    tried = [*tried[:corners:3], *tried[corners:]]  # a third, in which each two ends meet
     ties = alone = 0
     for positions, (rows, said) in zip(tried, page.evaluate(MOVE_ALL, tried), strict=True):
         check_table(dict(rows), at(positions))
