@@ -33,6 +33,20 @@ DOG = "Ein Hund rennt durch den Schnee."
 READY = ".translator.alive"
 SHOWN = ".translator .live:not([hidden], .stale)"
 
+# The heads without which a sentence is translated otherwise.
+EACH_HEAD_ALONE = """async ([file, text]) => {
+  const site = document.querySelector("script[src$='/translator/page.js']").src.split("assets/")[0];
+  const { load } = await import(`${site}assets/javascripts/translator/model.js`);
+  const model = await load(await (await fetch(site + file)).arrayBuffer());
+  const { n_layers, n_heads } = model.config, whole = model.translate(text).text, found = [];
+  for (const where of ["encoder", "self", "cross"])
+    for (let layer = 0; layer < n_layers; layer++)
+      for (let head = 0; head < n_heads; head++)
+        if (model.translate(text, { off: [{ where, layer, head }] }).text !== whole)
+          found.push(`${where}, layer ${layer + 1}, head ${head + 1}`);
+  return found;
+}"""
+
 
 class Translator:
     """The page with the loaded model."""
@@ -248,13 +262,18 @@ def test_each_experiment_shows_what_the_page_says(live: Translator) -> None:
         quoted = [text.strip(" .,") for text in lesson.locator("em").all_inner_texts()]
         assert any(text in found for text in quoted), (said, found)
         wanted = json.loads(button.get_attribute("data-try"))
-        assert wanted.items() >= {k: v for k, v in live_state(live).items() if k in wanted}.items()
-    # The first lesson speaks of two sentences, the second of each head alone.
+        shown = live_state(live)
+        assert found != live.become(text=wanted["text"]), "the experiment changes nothing"
+        assert wanted.items() >= {k: v for k, v in shown.items() if k in wanted}.items()
+    # The first lesson speaks of two sentences, the second of each head, the third of any text.
     turned = live.become(text="Die weiße Katze jagt den schwarzen Hund.", positions=False)
     assert turned == "The black cat is chasing the white dog."
     assert live.become(text="Die weiße Katze jagt den schwarzen Hund.", off=all_cross()) == (
         live.become(off=all_cross())
     )
+    page = " ".join((DOCS / SOURCE).read_text(encoding="utf-8").split())
+    assert "Of the 48, each switched off alone, one changes this translation." in page
+    assert live.page.evaluate(EACH_HEAD_ALONE, [FILE, DOG]) == ["cross, layer 4, head 3"]
 
 
 def live_state(live: Translator) -> dict[str, object]:
