@@ -38,7 +38,8 @@ SET_OTHERWISE = " or ".join(f"ancestor::{name}" for name in ("pre", "code", "mat
 ALLOWED_NEEDS = {"torch", "matplotlib", "tokenizers", "sacrebleu", "safetensors"}
 THEME_SCRIPT = re.compile(
     r"__md_scope=|var palette=__md_get|var target=document.getElementById\(location.hash"
-    r"|for\(const link of document.querySelectorAll\(\"link\[href\]\"\)\)link.href=link.href$"
+    r"|for\(const link of document.querySelectorAll\("
+    r"\"link:not\(\[rel=icon\]\)\"\)\)link.href=link.href$"
 )
 
 
