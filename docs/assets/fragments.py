@@ -31,7 +31,7 @@ DRAWN = re.compile(r"(<(\w+)\b[^>]*\sdata-drawn\b[^>]*>)(.*?)(</\2>)", re.DOTALL
 SPOKEN = "aria-live"
 READY = f"[...document.querySelectorAll('[data-drawn][{SPOKEN}]')].every(one => one.textContent)"
 # Without its module a figure offers nothing to press and keeps nothing for the tests, so what is
-# said of that is left out, and what an element with data-live holds: it is for readers with scripts.
+# said of that is left out, and so is what an element with data-live holds.
 READ = r"""() => Object.fromEntries(
   [...document.querySelectorAll("[data-figure]")].map((figure) => [
     figure.dataset.figure,
