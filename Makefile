@@ -39,7 +39,7 @@ bench: environment ## measure the times on the pages; with CHECKPOINT=runs/... d
 	$(BIN)/python -m benchmarks.decoding $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 	$(if $(CHECKPOINT),$(BIN)/python -m benchmarks.bleu --checkpoint $(CHECKPOINT))
 
-generated: environment ## write anew what programs make of the code: figures, tables, the explorer
+generated: environment ## write anew what programs make of the code: figures, tables
 	GENERATE=1 $(BIN)/python -m pytest --quiet tests/site/test_generated.py
 
 lint: environment ## check the code's style

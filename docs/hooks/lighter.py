@@ -40,7 +40,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     """Write style sheets and scripts anew, without what is not needed."""
     site = Path(config.site_dir)
     used = words_of_pages(site) | words_of_scripts(site)
-    sheets = sorted(site.glob("assets/stylesheets/*.css"))
+    sheets = sorted(site.glob("assets/stylesheets/**/*.css"))
     if not sheets:
         raise BuildError(
             "there are no assets/stylesheets/*.css: look again where Material has them"

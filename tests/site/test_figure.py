@@ -232,3 +232,12 @@ def test_a_figure_that_comes_with_another_page_starts_too(page: Page) -> None:
     )
     page.wait_for_function("window.starts.length === 2")
     assert page.evaluate("window.starts[0] !== window.starts[1]")
+
+
+def test_a_figure_without_its_module_gives_back_the_place_of_its_controls(page: Page) -> None:
+    gone = '<figure class="reacts" data-figure="gone"><form hidden>controls</form></figure>'
+    page.evaluate(
+        "html => { document.querySelector('article').innerHTML = html; window.looks[0](); }", gone
+    )
+    page.wait_for_selector("[data-figure=gone].broken", state="attached")
+    assert page.locator("[data-figure=gone] form").bounding_box() is None

@@ -13,7 +13,7 @@ import torch
 from playwright.sync_api import Browser, Page
 from torch import Tensor, nn
 
-from docs.assets import copier, drawn
+from docs.assets import copier, fragments
 from snippets.convolution import ConvolutionLayer
 from snippets.multi_head import MultiHeadAttention
 from snippets.path_length import maximum_path_length, reach
@@ -25,6 +25,7 @@ from tests.site.visit import PHONE
 
 pytestmark = pytest.mark.xdist_group("figures drawn")  # one process opens the page once
 
+FIGURES = ("path-length", "positional-encoding", "transformer")
 N = 16
 D_MODEL = 4
 # Give the controls of a figure these values.
@@ -42,7 +43,8 @@ SET = """([selector, settings]) => {
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, site: Path) -> Iterator[Page]:
-    with drawn.opened(browser, site) as page:
+    paths = [path for path in fragments.FRAGMENTS if path.stem in FIGURES]
+    with fragments.opened(browser, paths, site) as page:
         yield page
 
 
@@ -60,8 +62,8 @@ CLOCKS = """() => {
   const numbers = text => text.split(" ").map(Number);
   const read = name => figure.querySelector(`[data-drawn=${name}]`).textContent;
   return {
-    p: [...figure.querySelectorAll("[data-p]")].map(dial => numbers(dial.dataset.p)),
-    q: [...figure.querySelectorAll("[data-q]")].map(dial => numbers(dial.dataset.q)),
+    p: [...figure.querySelectorAll("path.p")].map(hand => numbers(hand.dataset.value)),
+    q: [...figure.querySelectorAll("path.q")].map(hand => numbers(hand.dataset.value)),
     added: [...figure.querySelectorAll("b[data-value]")].map(one => Number(one.dataset.value)),
     hands: [...figure.querySelectorAll("path.p, path.q")].map(one => one.getAttribute("d")),
     angles: [...figure.querySelectorAll("path.angle")].map(one => one.getAttribute("d")),

@@ -30,7 +30,7 @@ from benchmarks import (
     speed,
 )
 from benchmarks.record import DATA, write
-from docs.assets import copier, drawn, explorer, fragments, scale
+from docs.assets import copier, fragments, scale
 from tests import ROOT
 
 MEASURED = (
@@ -83,23 +83,12 @@ def test_a_figure_is_what_the_program_beside_it_prints(program: Path) -> None:
     hold(program.with_suffix(".svg"), run.stdout)
 
 
-def test_the_explorer_shows_without_a_script_what_its_script_shows(browser: Browser) -> None:
-    hold(explorer.FRAGMENT, explorer.written(browser))
-
-
 def test_the_record_of_the_scale_is_what_its_program_measures() -> None:
     hold(scale.RECORD, scale.written())
 
 
-@pytest.mark.parametrize("fragment", fragments.FRAGMENTS, ids=lambda path: path.stem)
-def test_a_figure_shows_without_its_module_what_the_module_shows(
-    fragment: Path, browser: Browser
-) -> None:
-    hold(fragment, fragments.written(fragment, browser))
-
-
-def test_figures_show_without_a_script_what_their_scripts_draw(browser: Browser) -> None:
-    for fragment, text in drawn.written(browser).items():
+def test_figures_show_without_a_module_what_their_modules_draw(browser: Browser) -> None:
+    for fragment, text in fragments.written(browser).items():
         hold(fragment, text)
 
 

@@ -55,6 +55,9 @@ def test_the_published_sheets_have_no_rule_of_an_unused_class(site: Path) -> Non
     assert ".key-left-windows" not in sheet  # of a feature that this site does not have
     assert "--md-tasklist-icon" not in sheet  # as well
     assert "--md-details-icon" in sheet  # which the site's own sheet reads
+    figures = sorted(site.glob("assets/stylesheets/figures/*.css"))
+    assert figures
+    assert not [path.name for path in figures if path.read_text(encoding="utf-8")[:2] == "/*"]
     script = next(site.glob("assets/javascripts/bundle.*.js")).read_text(encoding="utf-8")
     assert SCHEME not in script
 

@@ -1,18 +1,25 @@
 // What the figures that react have in common. A figure is made of three files:
 //
-// 1. docs/assets/figures/NAME.html, which a page embeds by --8<--. It holds what stands there
-//    without scripts (a drawing or a table at the defaults), the controls, hidden, and all words that
-//    a reader sees, so that they can be translated:
+// 1. docs/assets/figures/NAME.html, which a page embeds by --8<--. It holds the controls, hidden, all
+//    words that a reader sees, so that they can be translated, and what stands there without scripts,
+//    a drawing or a table at the defaults. Its own styles are stylesheets/figures/NAME.css.
 //
 //      <link rel="stylesheet" href="../../assets/stylesheets/figure.css">
+//      <link rel="stylesheet" href="../../assets/stylesheets/figures/NAME.css">
 //      <div class="reacts" data-figure="NAME">
 //      <form autocomplete="off" hidden>
 //      <div class="control"><label for="NAME-n">Length</label> <output for="NAME-n"></output>
 //      <input id="NAME-n" name="n" type="range" min="0" max="9" value="4"></div>
 //      </form>
-//      … <p class="spoken" aria-live="polite">The summary at the defaults.</p>
+//      <svg class="diagram" viewBox="…" role="img" aria-label="…" data-drawn></svg>
+//      <p class="spoken unseen" aria-live="polite" data-drawn></p>
 //      <script type="module" src="../../assets/javascripts/near.js"></script>
 //      </div>
+//
+//    What the module fills has data-drawn. `make generated` lets it draw and writes there what it has
+//    drawn (docs/assets/fragments.py), but none of what only a figure with its module has: role,
+//    tabindex, data-value, aria-… (aria-hidden stays) on what stands within, and the contents of an
+//    element with data-live. It waits for the words with aria-live: every figure has such.
 //
 // 2. docs/assets/javascripts/figures/NAME.js, which near.js loads when the figure comes near the
 //    view, and whose default export starts it:
@@ -33,8 +40,8 @@
 //
 //    It draws with classes and var(--…), listens on its own elements and not on the window (a
 //    module is run once, its figure comes and goes with the page), and writes its numbers in full
-//    precision into data-value attributes, which a test holds to the page's Python.
-// 3. tests/site/test_figure_NAME.py.
+//    precision into data-value attributes, and nowhere else; no style hangs on them.
+// 3. A test in tests/site/, test_figures_….py, which holds these numbers to the page's Python.
 
 export { near } from "./near.js";
 
@@ -238,13 +245,12 @@ const arrow = ({ key, altKey, ctrlKey, metaKey }) =>
  *
  * @param {SVGSVGElement} svg
  * @param {SVGElement} handle can be focused and has a name: <g tabindex="0" role="slider"
- *   aria-label="…" aria-valuenow="…">; what it says of itself, aria-valuetext, its figure writes
+ *   aria-label="…" aria-valuenow="…">; by figure.css the page does not scroll under the finger; what it says of itself, aria-valuetext, its figure writes
  * @param {{move: (x: number, y: number) => void, keys: (dx: number, dy: number) => void}} options
  *   `move` gets the pointer in the drawing's units; `keys` gets one step to the right and down as
  *   (1, 1), ten with the shift key
  */
 export function drag(svg, handle, { move, keys }) {
-  handle.style.touchAction = "none"; // the page does not scroll under the finger
   handle.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     event.preventDefault();

@@ -98,7 +98,8 @@ export default function start(figure) {
     put(value, values[index], 22);
   });
   find(".triangle").setAttribute("d", `M${values.map(place).join("L")}Z`);
-  Object.entries({ tabindex: 0, role: "slider" }).forEach((one) => handle.setAttribute(...one));
+  const tells = { tabindex: 0, role: "slider", "aria-label": handle.dataset.name };
+  Object.entries(tells).forEach((one) => handle.setAttribute(...one));
   find(".keys").setAttribute("role", "group");
   drag(find(".keys"), handle, {
     move: (x, y) => move((x - MIDDLE) / UNIT, (MIDDLE - y) / UNIT),

@@ -58,6 +58,7 @@ export default function start(figure) {
       row.forEach((is, key) => {
         const [button, cell, share] = [buttons[query][key], weights[query][key], shares[key]];
         button.textContent = is ? "True" : "False";
+        button.classList.toggle("allows", is);
         button.dataset.value = is;
         button.setAttribute("aria-selected", is);
         button.setAttribute("aria-label", `${names[query]}, ${names[key]}: ${button.textContent}`);

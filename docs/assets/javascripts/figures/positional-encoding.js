@@ -21,10 +21,10 @@ function dial(speed, p, q) {
   const arc = `A13 13 0 ${Number(angle > Math.PI)} 1 ${tip(other, 13)}`;
   const added = one[0] * other[0] + one[1] * other[1];
   return (
-    `<span data-p="${one.join(" ")}" data-q="${other.join(" ")}"><small>λ = ${turn(speed)}</small>` +
+    `<span><small>λ = ${turn(speed)}</small>` +
     `<svg viewBox="-25 -25 50 50" aria-hidden="true"><circle class="rim" r="21"/>` +
-    `<path class="angle" d="M0 0L${tip(one, 13)}${arc}Z"/><path class="p" d="M0 0L${tip(one, 21)}"/>` +
-    `<path class="q" d="M0 0L${tip(other, 21)}"/></svg><b data-value="${added}">${number(added)}</b></span>`
+    `<path class="angle" d="M0 0L${tip(one, 13)}${arc}Z"/><path class="p" d="M0 0L${tip(one, 21)}" data-value="${one.join(" ")}"/>` +
+    `<path class="q" d="M0 0L${tip(other, 21)}" data-value="${other.join(" ")}"/></svg><b data-value="${added}">${number(added)}</b></span>`
   );
 }
 
