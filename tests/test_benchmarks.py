@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import corpus, regularization
+from benchmarks import corpus, distance, regularization
 from benchmarks.allocation import conclusions
 from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
@@ -19,8 +19,10 @@ from snippets.recurrent import RecurrentLayer
 from snippets.seconds_and_bytes import fit_exponent
 from snippets.training.batching import pad
 from snippets.training.checkpoint import read_checkpoint
-from snippets.training.config import MULTI30K
+from snippets.training.config import MULTI30K, Config
 from snippets.training.decode import greedy_decode
+from snippets.training.error_bars import mean_and_deviation
+from snippets.training.study_file import read_study
 from snippets.training.translate import load_translator, translate
 from tests import ROOT
 from tests.training.models import sentences, small_model
@@ -426,6 +428,121 @@ def test_the_page_on_regularization_says_what_was_measured() -> None:
         ]
         assert abs(statistics.mean(better)) < spread
     assert abs(mean(0.1, "accuracy") - mean(0, "accuracy")) < spread
+
+
+# Inductive bias
+
+
+def found(key: str, model: str, task: str, sentences: int) -> list[float]:
+    """The scores of the three runs with these settings, in percent."""
+    runs = distance.facts()["distance"]
+    return distance.scores(runs, key, model=model, corpus=task, train_pairs=sentences)
+
+
+NEAR, FAR = distance.TASKS
+SENTENCES = (250, 1000, 4000)
+
+
+def test_the_studies_are_complete_and_took_the_rates_that_were_best() -> None:
+    both = distance.facts()
+    for name, lines in both.items():
+        study = read_study(ROOT / "studies" / f"{name}.toml")
+        assert {Config(**line["config"]) for line in lines} == set(study.runs.values())
+    trials = both["distance-rates"]
+    rates = distance.settings(trials, "rate")
+    for model in distance.MODELS:
+        for task in distance.TASKS:
+            wanted = {"model": model, "corpus": task}
+            accuracies = {
+                rate: distance.scores(trials, "accuracy", rate=rate, **wanted)[0] for rate in rates
+            }
+            best = [rate for rate in rates if accuracies[rate] == max(accuracies.values())]
+            assert len(best) in (1, 3)
+            chosen = [
+                line["config"]["rate"]
+                for line in both["distance"]
+                if wanted.items() <= line["config"].items()
+            ]
+            assert chosen == [best[len(best) // 2]] * 9, wanted
+            if model == "recurrent" or (model, task) == ("transformer", NEAR):
+                assert best == [max(rates)]
+
+
+def test_the_page_on_inductive_bias_says_how_the_studies_were_run() -> None:
+    both = distance.facts()
+    text = " ".join(
+        (ROOT / "docs/why-attention/inductive-bias.md").read_text(encoding="utf-8").split()
+    )
+    lines = [line for lines in both.values() for line in lines]
+    minutes = sum(sum(line["seconds"].values()) for line in lines) / 60
+    assert f"All {len(lines)} runs together took {minutes:.0f} minutes" in text
+    ((python, torch_version),) = {
+        (line["versions"]["python"], line["versions"]["torch"]) for line in lines
+    }
+    assert f"with Python {python} and PyTorch {torch_version.split('+')[0]}." in text
+    assert {(line["machine"]["processor"], line["machine"]["threads"]) for line in lines} == {
+        ("AMD EPYC", 1)
+    }
+    sizes = {line["parameters"] for line in lines}
+    assert max(sizes) - min(sizes) < 900
+    assert round(statistics.mean(sizes), -3) == 44_000
+    trial, run = both["distance-rates"][0], both["distance"][0]
+    assert {line["config"]["seed"] for line in both["distance-rates"]} == {9}
+    assert {line["config"]["train_pairs"] for line in both["distance-rates"]} == {4000}
+    assert trial["scores"]["val"]["sentences"] == 200
+    assert run["scores"]["test"]["sentences"] == 500
+    assert {line["config"]["steps"] for line in lines} == {600}
+    tried = [
+        distance.scores(
+            both["distance-rates"], "accuracy", model="transformer", corpus=FAR, rate=rate
+        )[0]
+        for rate in (0.006, 0.012)
+    ]
+    assert f"has {tried[0]:.1f}% with 0.006 and {tried[1]:.1f}% with 0.012" in text
+    for model in ("transformer", "recurrent"):
+        assert all(max(found("accuracy", model, FAR, n)) < 100 for n in SENTENCES)
+
+
+def test_the_page_on_inductive_bias_concludes_what_the_runs_bear_out() -> None:
+    text = " ".join(
+        (ROOT / "docs/why-attention/inductive-bias.md").read_text(encoding="utf-8").split()
+    )
+    apart, mean = distance.apart, statistics.mean
+    for task in distance.TASKS:
+        for n in SENTENCES:
+            attention, recurrent, convolution = (
+                found("accuracy", model, task, n) for model in distance.MODELS
+            )
+            assert mean(attention) > mean(recurrent)
+            assert apart(attention, recurrent)
+            assert found("sentences", "convolutional", task, n) == convolution == [100] * 3
+            assert apart(attention, convolution) == (n < 4000)
+    pairs = [
+        [mean(found("accuracy", model, task, 250)) for model in ("transformer", "recurrent")]
+        for task in distance.TASKS
+    ]
+    assert (
+        f"it has {pairs[0][0]:.1f}% against {pairs[0][1]:.1f}% where the answer is near, and "
+        f"{pairs[1][0]:.1f}% against {pairs[1][1]:.1f}% where it is far away"
+    ) in text
+    for n in SENTENCES:
+        near, far = (found("accuracy", "recurrent", task, n) for task in distance.TASKS)
+        assert mean(near) > mean(far)
+        assert apart(near, far)
+        near, far = (found("accuracy", "transformer", task, n) for task in distance.TASKS)
+        assert mean(near) > mean(far)
+        assert not apart(near, far)
+    few, many = (found("accuracy", "transformer", FAR, n) for n in (250, 4000))
+    assert not apart(few, many)
+    said = [mean_and_deviation(values, 1) for values in (few, many)]
+    assert f"it has {said[0]} with 250 sentences and {said[1]} with 4,000" in text
+    curves = [
+        [point["valid_accuracy"] for point in line["curve"]]
+        for line in distance.facts()["distance"]
+        if (line["config"]["model"], line["config"]["corpus"]) == ("transformer", FAR)
+    ]
+    assert len(curves) == 9
+    assert all(curve[-1] > curve[-2] for curve in curves)
 
 
 # Speed

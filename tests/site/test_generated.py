@@ -23,6 +23,7 @@ from benchmarks import (
     complexity,
     corpus,
     decoding,
+    distance,
     learning_curve,
     regularization,
     restricted,
@@ -56,10 +57,14 @@ def facts(name: str) -> dict[str, Any]:
 
 def tables() -> dict[Path, str]:
     """The tables of the measurements, as their modules write them from their data."""
-    return {
+    measured = {
         DATA / f"{table}.txt": make(facts(module.__name__.partition(".")[2].replace("_", "-")))
         for module in MEASURED
         for table, make in module.TABLES.items()
+    }
+    studies = distance.facts()
+    return measured | {
+        DATA / f"{table}.txt": make(studies) for table, make in distance.TABLES.items()
     }
 
 
