@@ -23,7 +23,6 @@ OTHER_STEMS = {
     "release": "training/results.md: the page reports on runs, and this hands the best ones on",
     "export": "training/translator.md: the page is about the program that reads what this writes",
     "distributed": "training/scaling-out.md: the page also counts what the paper's models take",
-    "export": "training/translator.md: the page is about what readers try, and this brings it there",
 }
 # Modules that are tested with another one, and why.
 TESTED_WITH = {
