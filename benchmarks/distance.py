@@ -7,6 +7,7 @@ made of the lines.
 
 import statistics
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from benchmarks.record import DATA, table
@@ -19,8 +20,9 @@ TASKS = {"local-12": "near", "far-12": "far away"}
 Facts = dict[str, list[dict[str, Any]]]
 
 
+@cache
 def facts() -> Facts:
-    """The lines of both studies."""
+    """The lines of both studies, which are read once."""
     names = ("distance-rates", "distance")
     return {name: read_results(DATA / "studies" / f"{name}.jsonl") for name in names}
 

@@ -515,6 +515,8 @@ def test_the_page_on_inductive_bias_concludes_what_the_runs_bear_out() -> None:
             )
             assert mean(attention) > mean(recurrent)
             assert apart(attention, recurrent)
+            whole = (found("sentences", model, task, n) for model in distance.MODELS[:2])
+            assert apart(*whole) == (task == NEAR or n == 1000)
             assert found("sentences", "convolutional", task, n) == convolution == [100] * 3
             assert apart(attention, convolution) == (n < 4000)
     pairs = [

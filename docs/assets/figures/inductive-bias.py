@@ -18,9 +18,9 @@ COLOURS = {"transformer": "--plot-1", "recurrent": "--plot-2", "convolutional": 
 SHIFT = {"transformer": -5, "recurrent": 0, "convolutional": 5}  # so that no bar hides another
 
 
-def place(percent: float, top: float) -> float:
-    """The height at which a percentage stands."""
-    return top + HEIGHT * (1 - percent / 100)
+def place(percent: float, top: float, least: float) -> float:
+    """The height at which a percentage stands, if the axis begins at the least."""
+    return top + HEIGHT * (100 - percent) / (100 - least)
 
 
 def main() -> None:
@@ -28,37 +28,49 @@ def main() -> None:
     counts = settings(lines, "train_pairs")
     width = (RIGHT - LEFT - 40) / math.log(counts[-1] / counts[0])
     across = {n: LEFT + 20 + width * math.log(n / counts[0]) for n in counts}
+    curves = {
+        (task, model): [
+            scores(lines, "accuracy", model=model, corpus=task, train_pairs=n) for n in counts
+        ]
+        for task in TASKS
+        for model in MODELS
+    }
+    lowest = min(
+        statistics.mean(values) - statistics.stdev(values)
+        for found in curves.values()
+        for values in found
+    )
+    least = lowest // 10 * 10
     said, drawn = [], []
     for number, (task, name) in enumerate(TASKS.items()):
         top = TOP + number * PITCH
         drawn.append(
             f'<text x="{LEFT}" y="{top - 10}" style="text-anchor:start">the answer is {name}</text>'
         )
-        for percent in (0, 50, 100):
-            y = place(percent, top)
+        for percent in (least, (least + 100) / 2, 100):
+            y = place(percent, top, least)
             drawn.append(f'<path d="M{LEFT} {y:g}H{RIGHT}" style="stroke:var(--rule)"/>')
             drawn.append(
                 f'<text class="shape" x="{LEFT - 6}" y="{y + 4:g}" style="text-anchor:end">'
-                f"{percent}%</text>"
+                f"{percent:g}%</text>"
             )
         for n, x in across.items():
             drawn.append(f'<text class="shape" x="{x:g}" y="{top + HEIGHT + 17}">{n:,}</text>')
         for model in MODELS:
-            found = [
-                scores(lines, "accuracy", model=model, corpus=task, train_pairs=n) for n in counts
-            ]
+            found = curves[task, model]
             means = [statistics.mean(values) for values in found]
             said.append(
                 f"{name}, {model}: "
                 + ", ".join(f"{mean:.0f} at {n:,}" for n, mean in zip(counts, means, strict=True))
             )
             points = [
-                (across[n] + SHIFT[model], place(mean, top))
+                (across[n] + SHIFT[model], place(mean, top, least))
                 for n, mean in zip(counts, means, strict=True)
             ]
             bars = "".join(
-                f"M{x:g} {place(mean - spread, top):.1f}V{place(mean + spread, top):.1f}"
-                f"m-3 0h6M{x - 3:g} {place(mean - spread, top):.1f}h6"
+                f"M{x:g} {place(mean - spread, top, least):.1f}"
+                f"V{place(mean + spread, top, least):.1f}"
+                f"m-3 0h6M{x - 3:g} {place(mean - spread, top, least):.1f}h6"
                 for (x, _), mean, spread in zip(
                     points, means, map(statistics.stdev, found), strict=True
                 )
