@@ -21,7 +21,7 @@ offline: build ## build the site, and with it a zip that works from disk
 	@echo "site/executable-transformer.zip: unpack it anywhere and open its index.html"
 
 test: lint ## run every check; RECORD=FILE writes which page's program ran when, and how long
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder $(if $(RECORD),--record=$(RECORD))
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(if $(RECORD),--record=$(RECORD))
 
 train: environment ## train a small translator on the embedded corpus, and let it translate
 	$(BIN)/python -m snippets.training.train --config tiny --out runs/tiny

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.runner import record
+from tests.runner import record, schedule
 from tests.runner.pages import Block, PageError, blocks_of, location
 from tests.runner.program import Program
 
@@ -30,16 +30,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with one test of the built site and end with the others.
+    items[:] = schedule.in_order(items)
 
-    Where several processes share the tests, one of them builds the site while the others run what
-    does not need it, and nobody waits.
-    """
-    of_site: list[pytest.Item] = []
-    others: list[pytest.Item] = []
-    for item in items:
-        (of_site if "site" in getattr(item, "fixturenames", ()) else others).append(item)
-    items[:] = of_site[:1] + others + of_site[1:]
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return schedule.FilesTogether(config, log)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -74,7 +70,6 @@ class BlockItem(pytest.Item):
         super().__init__(**keywords)
         self.block = block
         self.index = index
-        self.add_marker(pytest.mark.xdist_group(str(self.path)))  # a page stays in one process
 
     def runtest(self) -> None:
         program = self.parent.program

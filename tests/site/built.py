@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from bs4 import BeautifulSoup
 
 from tests import ROOT
@@ -22,9 +21,6 @@ WITHOUT_A_BLOCK = [
     "reference/notation.md",
 ]
 PROGRAMS = [page for page in PAGES if page not in WITHOUT_A_BLOCK]
-
-parses_the_site = pytest.mark.xdist_group("parses the site")
-"""Marks tests that read many built pages: in one process, each page is parsed once for all."""
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -2,10 +2,8 @@
 
 from playwright.sync_api import Page
 
-from tests.site.visit import settle
+from tests.site.visit import LAID_OUT, settle
 
-# Blocks far from the view are not laid out, and get their sign when a reader comes near them.
-EVERYTHING = "article * { content-visibility: visible !important }"
 SMALLEST = 10.9  # px, of a letter in a figure: 11 of a scale that is rounded
 
 # What an article holds more of than it shows, and no sign on the side where more is, as it stands,
@@ -74,7 +72,7 @@ WIDE = """[...document.querySelectorAll("article :is(figure, div.arithmatex)")]
 
 def cut(page: Page) -> list[str]:
     """What a page cuts without a sign, and letters of figures that cannot be read."""
-    page.add_style_tag(content=EVERYTHING)
+    page.add_style_tag(content=LAID_OUT)
     settle(page)
     return page.evaluate(WITHOUT_A_SIGN) + page.evaluate(LETTERS, SMALLEST)
 

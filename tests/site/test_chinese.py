@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup, Comment
 from markdown import Markdown
 
 from docs.extensions.chinese import marked
-from tests.site.built import parsed, parses_the_site
+from tests.site.built import parsed
 
 CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 WITHOUT_TEXT = {"script", "style"}
@@ -42,7 +42,6 @@ def test_no_chinese_on_any_page_is_without_its_language(site: Path) -> None:
     assert quotations > 200  # the notes, the glossary, and the boxes of the pages
 
 
-@parses_the_site
 def test_a_quotation_of_the_notes_is_marked_as_a_whole(site: Path) -> None:
     """Chinese with English words in it is one sentence, and is read by one voice."""
     quotations = 0

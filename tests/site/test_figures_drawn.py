@@ -23,8 +23,6 @@ from tests.site import accessibility
 from tests.site.narrow import cut
 from tests.site.visit import PHONE
 
-pytestmark = pytest.mark.xdist_group("figures drawn")  # one process opens the page once
-
 FIGURES = ("path-length", "positional-encoding", "transformer")
 N = 16
 D_MODEL = 4

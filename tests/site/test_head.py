@@ -18,7 +18,7 @@ from tests.linters.notes import PAGE as NOTES
 from tests.linters.notes import answers
 from tests.runner import record
 from tests.runner.pages import blocks_of, site_config
-from tests.site.built import DOCS, PROGRAMS, built, parsed, parses_the_site
+from tests.site.built import DOCS, PROGRAMS, built, parsed
 
 # Home has a head of its own.
 WITH_HEAD = [page for page in PROGRAMS if page != "index.md"]
@@ -55,7 +55,6 @@ def test_a_page_and_the_notes_name_each_other() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@parses_the_site
 @pytest.mark.parametrize("page", WITH_HEAD)
 def test_the_head_says_what_a_reader_asks_first(page: str, site: Path) -> None:
     soup = parsed(built(site, page))
@@ -138,7 +137,6 @@ def test_a_long_run_is_announced() -> None:
     assert "A run of the program takes about 14 s." in text
 
 
-@parses_the_site
 @pytest.mark.parametrize("page", WITH_HEAD)
 def test_a_built_page_shows_what_the_record_says(page: str, site: Path) -> None:
     soup = parsed(built(site, page))

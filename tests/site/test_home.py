@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from docs.hooks.hours import in_words, minutes_of
 from tests import ROOT
 from tests.runner.pages import site_config
-from tests.site.built import SOURCES, built, parsed, parses_the_site
+from tests.site.built import SOURCES, built, parsed
 from tests.site.visit import DESK
 
 WORDS = site_config(ROOT).extra["words"]
@@ -151,7 +151,6 @@ def test_what_a_page_of_reference_holds_begins_on_the_first_screen(source, visit
 # the way through
 
 
-@parses_the_site
 def test_next_leads_along_the_path_and_then_to_the_rest(site: Path) -> None:
     base = "https://site.invalid/"
     way, url = [], base

@@ -30,10 +30,8 @@ from tests.site.built import (
     built,
     html_files,
     parsed,
-    parses_the_site,
 )
 
-pytestmark = parses_the_site
 SET_OTHERWISE = " or ".join(f"ancestor::{name}" for name in ("pre", "code", "math", "svg"))
 ALLOWED_NEEDS = {"torch", "matplotlib", "tokenizers", "sacrebleu", "safetensors"}
 THEME_SCRIPT = re.compile(

@@ -16,7 +16,7 @@ from docs.extensions.entries import EntriesError, slug, symbol_slug
 from tests import ROOT
 from tests.runner.pages import site_config
 from tests.site.accessibility import everything
-from tests.site.built import DOCS, SOURCES, built, parsed, parses_the_site
+from tests.site.built import DOCS, SOURCES, built, parsed
 from tests.site.visit import DESK, PHONE, show
 
 GLOSSARY = "reference/glossary/"
@@ -151,7 +151,6 @@ def soup_of(site: Path, source: str) -> BeautifulSoup:
     return parsed(built(site, source))
 
 
-@parses_the_site
 def test_no_page_links_a_term_twice_and_every_link_shows_its_row(site: Path) -> None:
     glossary = soup_of(site, terms.GLOSSARY)
     rows = {row["id"]: row for row in glossary.select(".terms tr[id]")}

@@ -24,8 +24,6 @@ from tests.site.built import DOCS, built
 from tests.site.narrow import cut
 from tests.site.visit import DESK, PHONE, Visit
 
-pytestmark = pytest.mark.xdist_group("the live translator")  # one page serves all of them
-
 SOURCE = "training/translator.md"
 PATH = "training/translator/"
 FILE = "assets/models/de-en/translator.bin"
@@ -93,7 +91,8 @@ class Translator:
 @pytest.fixture(scope="module")
 def live(browser: Browser, address: str, site: Path) -> Iterator[Translator]:
     """The page, after loading has failed in three ways and then succeeded."""
-    visit = Visit(browser, f"{address}{PATH}", DESK)
+    context = browser.new_context(viewport=DESK, reduced_motion="reduce")  # with a cache of its own
+    visit = Visit(context.new_page(), f"{address}{PATH}")
     page = visit.page
     page.wait_for_selector(READY)
     whole = (site / FILE).read_bytes()
@@ -116,7 +115,7 @@ def live(browser: Browser, address: str, site: Path) -> Iterator[Translator]:
     page.click(".translator .load")
     page.wait_for_selector(SHOWN)
     yield Translator(visit, asked, failures)
-    visit.context.close()
+    context.close()
     assert not visit.complaints, visit.complaints
 
 
@@ -369,7 +368,8 @@ def test_a_sentence_enters_the_address_on_request_and_comes_back(
             "translator.scaled": "false",
         }
     )
-    opened = Visit(browser, f"{address}{PATH}?{query}", PHONE)
+    context = browser.new_context(viewport=PHONE, reduced_motion="reduce")
+    opened = Visit(context.new_page(), f"{address}{PATH}?{query}")
     page = opened.page
     page.wait_for_selector(READY)
     assert page.input_value(".translator textarea") == "Ein roter Ball."
@@ -380,7 +380,7 @@ def test_a_sentence_enters_the_address_on_request_and_comes_back(
     assert not page.is_checked(".translator [name=scaled]")
     assert not page.is_checked("[data-off=c43]")
     assert page.input_value(".translator [name=beam]") == "1"
-    opened.context.close()
+    context.close()
 
 
 # Without a mouse, on a phone, in both palettes

@@ -18,6 +18,8 @@ FLAGS = (
 PHONE = {"width": 390, "height": 844}
 TABLET = {"width": 820, "height": 1180}
 DESK = {"width": 1280, "height": 900}
+# A style sheet: blocks far from the view are not laid out, and scroll and fade only when they are.
+LAID_OUT = "article * { content-visibility: visible !important }"
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 # Reading the layout is what makes a browser ask for a font, so fonts are waited for after it; and
 # what arrives may move the page, so it is looked at again until two frames in a row are alike.
