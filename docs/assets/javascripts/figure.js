@@ -211,10 +211,11 @@ export function press(svg, call) {
 /**
  * Load figure.css, for a figure whose fragment leaves it out: without scripts it needs none of it.
  *
+ * @param {Element} figure whose own style sheet says where the style sheets are
  * @returns {Promise<void>} kept when the style sheet is there, or cannot be had
  */
-export function dress() {
-  const href = new URL("../stylesheets/figure.css", import.meta.url).href;
+export function dress(figure) {
+  const href = new URL("../figure.css", figure.querySelector("link").href).href;
   if ([...document.styleSheets].some((sheet) => sheet.href === href)) return Promise.resolve();
   const link = make("link", { rel: "stylesheet", href });
   const loaded = new Promise((done) => (link.onload = link.onerror = () => done()));

@@ -12,7 +12,7 @@ const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.
 
 export default async function start(figure) {
   const data = fetch(new URL("../../data/copier.json", import.meta.url));
-  const [answer] = await Promise.all([data, dress()]);
+  const [answer] = await Promise.all([data, dress(figure)]);
   if (!answer.ok) return; // what stands there without scripts goes on standing there
   const { source, losses, moments } = await answer.json();
   const form = figure.querySelector("form");
