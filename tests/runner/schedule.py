@@ -19,7 +19,6 @@ SPREAD = {
     "tests/site/test_notebooks.py",
     "tests/site/test_print.py",
     "tests/site/test_search.py",
-    "tests/training/test_distributed.py",
     "tests/training/test_train.py",
 }
 
