@@ -35,9 +35,8 @@ def measured(d_k: int) -> dict[str, Any]:
     panels = {}
     for way, factor in ("scaled", 1.0), ("raw", math.sqrt(d_k)):  # the factor undoes the division
         scores = factor * query @ key.mT / math.sqrt(d_k)  # (n_queries, 1, n_keys)
-        weights = scaled_dot_product_attention(factor * query, key, key)[
-            1
-        ]  # (n_queries, 1, n_keys)
+        # (n_queries, 1, n_keys)
+        _, weights = scaled_dot_product_attention(factor * query, key, key)
         mean = weights.sort(-1, descending=True)[0].mean((0, 1))  # (n_keys,)
         norms = softmax_jacobian(weights[:, 0]).flatten(1).norm(dim=1)  # (n_queries,)
         counts = torch.histc(scores, FARTHEST, -FARTHEST, FARTHEST)

@@ -318,25 +318,9 @@ def test_every_link_of_the_zip_names_a_file_or_the_site_on_line(unpacked: Path) 
                 assert meant.is_file(), f"{path.relative_to(unpacked)}: {target}"
 
 
-def test_a_figure_reacts_on_disk(browser: Browser, unpacked: Path) -> None:
-    """A page on disk may load no module: the zip has the figures as one script."""
-    context = browser.new_context(viewport=DESK)
-    context.set_offline(True)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto((unpacked / "why-attention/complexity/index.html").as_uri())
-    page.evaluate("document.querySelector('.explorer').scrollIntoView()")
-    page.wait_for_selector("#explorer-n[aria-valuetext='1,024']")
-    page.press("#explorer-n", "ArrowRight")
-    assert page.locator(".explorer [data-of=n]").text_content() == "2,048"
-    assert not complaints
-    context.close()
-
-
-def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
-    """Links, fonts and search, with no network and no complaint."""
+@pytest.fixture
+def disk(browser: Browser) -> Iterator[Page]:
+    """A page with no network; a complaint of the browser fails the test."""
     context = browser.new_context(viewport=DESK)
     context.set_offline(True)
     page = context.new_page()
@@ -344,6 +328,24 @@ def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(request.url))
+    yield page
+    context.close()
+    assert not complaints
+
+
+def test_a_figure_reacts_on_disk(disk: Page, unpacked: Path) -> None:
+    """A page on disk may load no module: the zip has the figures as one script."""
+    page = disk
+    page.goto((unpacked / "why-attention/complexity/index.html").as_uri())
+    page.evaluate("document.querySelector('.explorer').scrollIntoView()")
+    page.wait_for_selector("#explorer-n[aria-valuetext='1,024']")
+    page.press("#explorer-n", "ArrowRight")
+    assert page.locator(".explorer [data-of=n]").text_content() == "2,048"
+
+
+def test_the_zip_works_from_disk(disk: Page, unpacked: Path) -> None:
+    """Links, fonts and search, with no network and no complaint."""
+    page = disk
     show(page, (unpacked / "index.html").as_uri())
     page.click(".md-tabs__link[href*='model/']")
     page.wait_for_url("file://**/model/overview/index.html")
@@ -359,5 +361,3 @@ def test_the_zip_works_from_disk(browser: Browser, unpacked: Path) -> None:
     fonts = page.evaluate("[...document.fonts].map(font => [font.family, font.status])")
     assert fonts
     assert all(status == "loaded" for _, status in fonts), fonts
-    assert not complaints
-    context.close()
