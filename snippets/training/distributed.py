@@ -41,7 +41,9 @@ def joined(device: str = "cpu") -> Iterator[tuple[int, int]]:
         device: "cpu", whose processes talk by gloo, or "cuda", by NCCL, one GPU a process.
 
     Yields:
-        The number of this process, from 0, and the number of processes.
+        The number of this process, from 0, and the number of processes. No module that
+        `distributed` made may outlive the block: let it be a variable of a function that the block
+        calls. Else the module ends the group, and with gloo that can wait forever.
     """
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -173,21 +175,26 @@ def losses(config: Config, way: str, n_batches: int, device: str = "cpu") -> lis
     with joined(device) as (rank, n_processes):
         if n_batches % n_processes:
             raise ValueError(f"{n_processes} processes cannot share {n_batches} batches evenly")
-        torch.manual_seed(config.seed)  # the same weights in every process
-        pairs = grammar("train", config.src, config.tgt)
-        tokenizer = train_tokenizer(pairs, config.vocab_size)
-        model = transformer(config, tokenizer.get_vocab_size()).double().to(device)
-        loss_of_batch = distributed(model, config.smoothing, way)
-        optimizer = torch.optim.Adam(loss_of_batch.parameters(), betas=(0.9, 0.98), eps=1e-9)
-        batches = bucketed(encode_pairs(tokenizer, pairs), config.max_tokens, config.seed)
-        found = []
-        for step in range(config.steps):
-            own = batches[step * n_batches : (step + 1) * n_batches][rank::n_processes]
-            own = [make_batch(pairs).to(device) for pairs in own]
-            found.append(
-                distributed_update(loss_of_batch, optimizer, own, config.rate, config.clip)[0]
-            )
-        return found
+        return losses_in_group(config, way, n_batches, device, rank, n_processes)
+
+
+def losses_in_group(
+    config: Config, way: str, n_batches: int, device: str, rank: int, n_processes: int
+) -> list[float]:
+    """What `losses` returns, from inside of the group; the wrapped model ends with this call."""
+    torch.manual_seed(config.seed)  # the same weights in every process
+    pairs = grammar("train", config.src, config.tgt)
+    tokenizer = train_tokenizer(pairs, config.vocab_size)
+    model = transformer(config, tokenizer.get_vocab_size()).double().to(device)
+    loss_of_batch = distributed(model, config.smoothing, way)
+    optimizer = torch.optim.Adam(loss_of_batch.parameters(), betas=(0.9, 0.98), eps=1e-9)
+    batches = bucketed(encode_pairs(tokenizer, pairs), config.max_tokens, config.seed)
+    found = []
+    for step in range(config.steps):
+        own = batches[step * n_batches : (step + 1) * n_batches][rank::n_processes]
+        own = [make_batch(pairs).to(device) for pairs in own]
+        found.append(distributed_update(loss_of_batch, optimizer, own, config.rate, config.clip)[0])
+    return found
 
 
 def parser() -> argparse.ArgumentParser:

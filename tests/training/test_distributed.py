@@ -1,15 +1,18 @@
 """Two processes make the updates of one, whichever way they share the model."""
 
+import gc
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from snippets.training.batching import bucketed, make_batch
 from snippets.training.data import encode_pairs, train_tokenizer
-from snippets.training.distributed import SMALL, distributed, main
+from snippets.training.distributed import SMALL, LossOfBatch, distributed, losses, main
 from snippets.training.grammar import grammar
 from snippets.training.loop import transformer, update
 from tests import ROOT
@@ -53,6 +56,20 @@ def test_two_processes_give_the_losses_of_one(alone: list[float], way: str) -> N
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert json.loads(out) == pytest.approx(alone, rel=0, abs=1e-10)
+
+
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_no_wrapper_outlives_the_group(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, destroy = [], dist.destroy_process_group
+
+    def noted() -> None:
+        gc.collect()
+        left.extend(kind for kind in map(type, gc.get_objects()) if issubclass(kind, LossOfBatch))
+        destroy()
+
+    monkeypatch.setattr(dist, "destroy_process_group", noted)
+    losses(replace(SMALL, steps=1), way, n_batches=1)
+    assert not left, "the group can then wait forever for the wrapper to be freed"
 
 
 def test_what_cannot_be_shared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
