@@ -81,8 +81,8 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
     def render(config: MkDocsConfig, files: Files) -> None:
         Page.render(page, config, files)  # first: a formula that is wrong is found at once
         content, toc = page.content, page.toc
-        kept = execution.cached_path(lab, folder)
-        log.info("%s: %s", "Cache hit" if kept.is_file() else "Executing", page.file.src_uri)
+        known = execution.known_execution(lab, folder)
+        log.info("%s: %s", "Cache hit" if known else "Executing", page.file.src_uri)
         executed = execution.executed_notebook(lab, folder, lambda: execute(config, files))
         cells = executed.cells
         page.content, page.toc = (

@@ -32,7 +32,10 @@ from benchmarks import (
 )
 from benchmarks.record import DATA, write
 from docs.assets import copier, fragments, scale
+from notebooks import execution
+from notebooks.lab import read_lab
 from tests import ROOT
+from tests.site.built import DOCS, LABS, build
 
 MEASURED = (
     allocation,
@@ -106,6 +109,40 @@ def test_the_copier_is_recorded_from_the_program_of_its_page() -> None:
     assert kept.get("program") == copier.digest(), (
         f"{copier.RECORD.relative_to(ROOT)} is of another program: run `make generated`"
     )
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("source", LABS)
+def test_an_execution_of_a_lab_is_kept(source: str, tmp_path: Path) -> None:
+    """It takes up to a minute, so it is made when the lab or a pin has changed, and only then."""
+    lab = read_lab(DOCS / source, ROOT)
+    path = execution.kept_path(lab)
+
+    def why_stale() -> str:
+        if not path.is_file():
+            return "is not there"
+        kept = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        for name, version in kept["versions"].items():
+            if name in pins() and version.partition("+")[0] != pins()[name]:
+                return f"was made with {name} {version}, and the pin is {pins()[name]}"
+        lab.notebook.metadata["versions"] = kept[
+            "versions"
+        ]  # here they may be others than the pins
+        known = execution.known_execution(lab, tmp_path)
+        return "" if known else "is of another lab than the script that stands there now"
+
+    if os.environ.get("GENERATE") and why_stale():
+        path.unlink(missing_ok=True)
+        lab = read_lab(DOCS / source, ROOT)
+        run = build(tmp_path / "site")
+        assert run.returncode == 0, run.stdout
+        made = execution.known_execution(lab, ROOT / ".cache" / "labs")
+        execution.keep_in_repository(lab, made)
+    assert not why_stale(), f"{path.relative_to(ROOT)} {why_stale()}: run `make generated`"
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda path: path.stem)

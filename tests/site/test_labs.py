@@ -10,10 +10,11 @@ import jupytext
 import pytest
 from bs4 import BeautifulSoup
 from mkdocs.exceptions import BuildError
+from nbformat import reads, writes
 from nbformat.v4 import new_output
 
 from notebooks import kernel, outputs
-from notebooks.execution import cached_path
+from notebooks.execution import cached_path, keep_in_repository, kept_path, known_execution
 from notebooks.lab import read_lab
 from tests.runner.lab_site import HEADER, build, lab, make_lab_site
 
@@ -361,6 +362,43 @@ def test_a_lab_is_executed_anew_when_its_environment_changes(
     second = cached_path(read, project)
     read.notebook.metadata["versions"]["torch"] = "0"
     assert len({first, second, cached_path(read, project)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "known"),
+    [
+        ("torch", lambda version: f"{version.partition('+')[0]}+cu130", True),
+        ("torch", lambda version: "0", False),
+        ("python", lambda version: f"{version}9", True),
+        ("python", lambda version: "3.99.1", False),
+    ],
+)
+def test_a_kept_execution_is_of_these_versions(
+    name: str, change: Callable[[str], str], known: bool, project: Path
+) -> None:
+    made = read_lab(project / "lab.py", project)
+    executed = reads(writes(made.notebook), as_version=4)
+    executed.cells[0].outputs = [new_output("stream", text="1\n")]
+    keep_in_repository(made, executed)
+    read = read_lab(project / "lab.py", project)
+    assert known_execution(read, project / "cache") == executed
+    read.notebook.metadata["versions"][name] = change(read.notebook.metadata["versions"][name])
+    assert bool(known_execution(read, project / "cache")) == known
+
+
+def test_an_execution_of_other_code_is_not_known(project: Path) -> None:
+    made = read_lab(project / "lab.py", project)
+    keep_in_repository(made, made.notebook)
+    scale = project / "snippets" / "scale.py"
+    scale.write_text(SCALE.replace("FACTOR = 3", "FACTOR = 4"), encoding="utf-8")
+    assert known_execution(read_lab(project / "lab.py", project), project / "cache") is None
+    scale.write_text(SCALE, encoding="utf-8")
+    made = read_lab(project / "lab.py", project)
+    assert known_execution(made, project / "cache")
+    kept_path(made).write_text(
+        kept_path(made).read_text(encoding="utf-8").replace("Pair(3)", "Pair(4)"), encoding="utf-8"
+    )
+    assert known_execution(made, project / "cache") is None, "the kept notebook was edited"
 
 
 def test_what_a_lab_prints_is_escaped() -> None:

@@ -11,7 +11,7 @@ from fontTools.ttLib import TTFont
 from lxml import html
 
 from docs.program import program_text, requirements
-from notebooks.execution import cached_path
+from notebooks.execution import known_execution
 from notebooks.lab import read_lab
 from tests import ROOT
 from tests.runner.pages import (
@@ -48,8 +48,7 @@ def test_the_build_prints_no_warning(build_log: str) -> None:
 @pytest.mark.parametrize("lab", LABS)
 def test_a_second_build_would_not_execute_a_lab(lab: str, site: Path) -> None:
     """What it would look for is there: `test_labs` shows that it then executes nothing."""
-    read = read_lab(DOCS / lab, ROOT)
-    assert cached_path(read, ROOT / ".cache" / "labs").is_file()
+    assert known_execution(read_lab(DOCS / lab, ROOT), ROOT / ".cache" / "labs")
 
 
 def test_only_the_pages_named_here_have_no_block() -> None:

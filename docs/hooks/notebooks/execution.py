@@ -1,13 +1,16 @@
 """Executes a lab by way of mkdocs-jupyter, and keeps what its cells put out as a notebook.
 
-An executed notebook is kept by a hash of the notebook before, which holds the snippets' code and
+An executed notebook is known by a hash of the notebook before, which holds the snippets' code and
 the versions of what it runs on, and of the settings of its environment. While these are the same,
-the lab is not executed again.
+the lab is not executed again. The repository keeps one execution of each lab of the site, made by
+`make generated`, so that a fresh clone need not measure for a minute before it shows a page; where
+the versions are others, the lab is executed as if there were none.
 """
 
 import hashlib
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 from mkdocs.exceptions import BuildError
@@ -20,6 +23,8 @@ from notebooks.lab import Lab
 
 FAILED_LINE = re.compile(r"Cell In\[(\d+)\], line (\d+)")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+KEPT = Path("docs/assets/data/executed")  # the executions that the repository keeps
+KEY = "key"  # the metadata of a kept execution that says what it is the execution of
 
 # What nbclient calls: the cells of the notebook that is being executed, and the one that failed.
 executed: dict[int, NotebookNode] = {}
@@ -34,10 +39,47 @@ def keep_failed(cell_index: int, **reply: object) -> None:
     failed.append(cell_index)
 
 
+def key(notebook: NotebookNode) -> str:
+    """What decides on the execution of a lab's notebook: see the head of this module.
+
+    Python counts by its minor version, and the name of a build, `+cpu`, does not count.
+    """
+    notebook = deepcopy(notebook)
+    versions = notebook.metadata["versions"]
+    versions = {name: version.partition("+")[0] for name, version in versions.items()}
+    versions["python"] = ".".join(versions["python"].split(".")[:2])
+    notebook.metadata["versions"] = versions
+    return hashlib.sha256((writes(notebook) + kernel.settings()).encode()).hexdigest()
+
+
 def cached_path(lab: Lab, folder: Path) -> Path:
-    """Where the executed notebook of a lab is kept, or will be."""
-    known = writes(lab.notebook) + kernel.settings()
-    return folder / "executed" / f"{hashlib.sha256(known.encode()).hexdigest()}.ipynb"
+    """Where an execution of a lab is kept on this machine, or will be."""
+    return folder / "executed" / f"{key(lab.notebook)}.ipynb"
+
+
+def kept_path(lab: Lab) -> Path:
+    """Where the repository keeps an execution of a lab."""
+    return lab.root / KEPT / f"{lab.script.stem}.ipynb"
+
+
+def known_execution(lab: Lab, folder: Path) -> NotebookNode | None:
+    """An execution of this lab with these versions, made here or kept by the repository."""
+    path = cached_path(lab, folder)
+    if path.is_file():
+        return reads(path.read_text(encoding="utf-8"), as_version=4)
+    if kept_path(lab).is_file():
+        notebook = reads(kept_path(lab).read_text(encoding="utf-8"), as_version=4)
+        same = [cell.source for cell in notebook.cells] == [c.source for c in lab.notebook.cells]
+        if notebook.metadata.pop(KEY, None) == key(lab.notebook) and same:
+            return notebook
+    return None
+
+
+def keep_in_repository(lab: Lab, notebook: NotebookNode) -> None:
+    """Keep an execution of a lab in the repository, in the place of the one before."""
+    notebook = deepcopy(notebook)
+    notebook.metadata[KEY] = key(lab.notebook)
+    write(kept_path(lab), writes(notebook) + "\n")
 
 
 def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> NotebookNode:
@@ -45,7 +87,7 @@ def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> No
 
     Args:
         lab: The lab.
-        folder: Where executed notebooks are kept, and the home of the kernel.
+        folder: Where executions are kept on this machine, and the home of the kernel.
         execute: Executes the notebook of the lab as mkdocs-jupyter does, unless its outputs are
             kept.
 
@@ -53,9 +95,7 @@ def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> No
         BuildError: With file and line, if a cell fails, prints on stderr, or shows what a page
             cannot show; such a notebook is not kept.
     """
-    path = cached_path(lab, folder)
-    if path.is_file():
-        notebook = reads(path.read_text(encoding="utf-8"), as_version=4)
+    if notebook := known_execution(lab, folder):
         outputs.check(notebook, lab)
         return notebook
     executed.clear()
@@ -74,7 +114,7 @@ def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> No
         notebook.cells[index].outputs = cell.outputs
         notebook.cells[index].execution_count = cell.execution_count
     outputs.check(notebook, lab)
-    write(path, writes(notebook))
+    write(cached_path(lab, folder), writes(notebook))
     return notebook
 
 
