@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from docs.program import program_text
+from tests import ROOT
+from tests.runner.pages import blocks_of
 from tests.site.accessibility import all_but_contrast, contrast, everything, of_the_layout
-from tests.site.built import LABS, SOURCES, path_of
+from tests.site.built import DOCS, LABS, PROGRAMS, SOURCES, path_of
+from tests.site.copying import pressed_at_once, shown_buttons, whole_program
 from tests.site.narrow import cut, too_wide_for_a_phone
 from tests.site.visit import DESK, OPEN_ALL, PHONE, TABLET, settle
 
@@ -45,7 +49,10 @@ def judged() -> set[str]:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, address, judged) -> None:
-    """One visit for all of it: light on a phone, a tablet and a desk, then dark there, and back."""
+    """One visit for all of it: light on a phone, a tablet and a desk, then dark there, and back.
+
+    On the phone all copy buttons are pressed, first as the page looks when it is opened.
+    """
     opened = visit(path_of(source, site))
     page = opened.page
     outside = [url for url in opened.requested if not url.startswith((address, "data:"))]
@@ -55,6 +62,12 @@ def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, addres
         f"docs/{source} is {width} px wide on a phone: {page.evaluate(TOO_WIDE)}"
     )
 
+    blocks = blocks_of(DOCS / source, ROOT) if source in PROGRAMS else []
+    if blocks:
+        program = program_text([block.code for block in blocks])
+        assert pressed_at_once(page) == program, f"docs/{source}: copied as it looks"
+        assert whole_program(page) in (program, None), f"docs/{source}: copied by one press"
+
     total = weight(opened.requested, address, site)
     limit: float = PAGE_LIMIT
     if source in LABS:
@@ -63,6 +76,8 @@ def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, addres
     assert total < limit, f"docs/{source} weighs {total} bytes, more than {limit:.0f}"
 
     page.evaluate(OPEN_ALL)
+    if blocks:  # an open box shows its blocks' own buttons, and hides the one that stood for them
+        assert shown_buttons(page) == len(blocks), f"docs/{source}"
     without = page.evaluate(
         "[...document.querySelectorAll('.language-python code')].filter(code =>"
         "code.parentElement.querySelectorAll('[data-copies=block]').length !== 1).length"

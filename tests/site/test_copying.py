@@ -6,65 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, JSHandle, Page
+from playwright.sync_api import Browser, Page
 
 from docs.program import program_text
 from tests import ROOT
 from tests.runner.pages import blocks_of
 from tests.site.built import DOCS, PROGRAMS, path_of
+from tests.site.copying import pressed
 from tests.site.visit import OPEN_ALL, PHONE, show
 
-# Every copied program is proved to be the one that the runner runs; these are run as well, and all
-# of them where the environment says COPIES=all.
+# `test_browser` copies the program of every page and compares it with the one that the runner runs;
+# these are copied with a pointer and run, and all of them where the environment says COPIES=all.
 RUN = ["index.md", "model/attention.md", "pytorch/shapes.md"]
 if os.environ.get("COPIES") == "all":
     RUN = PROGRAMS
-VISIBLE = """
-[...document.querySelectorAll(".md-content :is(.md-code__button[data-md-type=copy], .copy-box)")]
-  .filter((button) => button.checkVisibility() && !button.closest(".language-text"))
-"""
-# The order in which a reader meets them.
-TOP_TO_BOTTOM = f"""
-var topOf = (button) => button.getBoundingClientRect().y;
-window.buttons = {VISIBLE}.sort((a, b) => topOf(a) - topOf(b));
-window.buttons.length
-"""
-# Empties the clipboard and brings a button into view; says where a pointer hits it, and what else
-# lies there in its place.
-AIM = """async (button) => {
-  await navigator.clipboard.writeText("");
-  button.scrollIntoView({ block: "center", behavior: "instant" });
-  const { x, y, width, height } = button.getBoundingClientRect();
-  const place = [x + width / 2, y + height / 2];
-  const hit = document.elementFromPoint(...place);
-  return [...place, button.contains(hit) ? null : hit?.outerHTML.slice(0, 120) ?? "nothing"];
-}"""
-# What a browser puts on the clipboard is there a moment later.
-COPIED = """async () => {
-  for (const end = performance.now() + 20000; performance.now() < end; ) {
-    const text = await navigator.clipboard.readText();
-    if (text) return text;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  return null;
-}"""
-
-
-def copied_by(page: Page, button: JSHandle) -> str:
-    """What a button puts on the clipboard when a pointer presses it."""
-    x, y, covered_by = button.evaluate(AIM)
-    assert covered_by is None, f"a button is covered by {covered_by}"
-    page.mouse.click(x, y)
-    copied = page.evaluate(COPIED)
-    assert copied is not None, f"nothing is copied by {button.evaluate('node => node.outerHTML')}"
-    return copied
-
-
-def pressed(page: Page) -> str:
-    """What the visible copy buttons give, pressed one after another and put together."""
-    count = page.evaluate(TOP_TO_BOTTOM)
-    buttons = [page.evaluate_handle(f"buttons[{index}]") for index in range(count)]
-    return "\n\n".join(copied_by(page, button) for button in buttons) + "\n"
 
 
 def run(program: str, folder: Path) -> str:
@@ -83,22 +38,15 @@ def run(program: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("source", PROGRAMS)
-def test_a_page_copied_as_it_looks_is_its_program(
+@pytest.mark.parametrize("source", RUN)
+def test_a_page_copied_as_it_looks_runs_elsewhere(
     source: str, reader: Page, site: Path, address: str, tmp_path: Path
 ) -> None:
     blocks = blocks_of(DOCS / source, ROOT)
-    program = program_text([block.code for block in blocks])
     show(reader, f"{address}{path_of(source, site)}")
-    assert pressed(reader) == program
-    if source != "index.md":
-        copied = copied_by(reader, reader.query_selector(".program button"))
-        assert copied + "\n" == program, "one press gives something else"
-    # Opened, a box shows its blocks' own buttons, and hides the one that stood for them.
-    reader.evaluate(OPEN_ALL)
-    assert reader.evaluate(TOP_TO_BOTTOM) == len(blocks)
-    if source in RUN:
-        assert run(program, tmp_path) == "".join(block.expected_output or "" for block in blocks)
+    program = pressed(reader)
+    assert program == program_text([block.code for block in blocks])
+    assert run(program, tmp_path) == "".join(block.expected_output or "" for block in blocks)
 
 
 def test_opened_boxes_give_the_same_program(reader: Page, site: Path, address: str) -> None:
