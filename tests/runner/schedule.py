@@ -21,10 +21,21 @@ SPREAD = {
     "tests/site/test_search.py",
     "tests/training/test_train.py",
 }
+# These read every page of the built site, and what takes long is to parse it.
+READERS = (
+    "tests/site/test_chinese.py",
+    "tests/site/test_head.py",
+    "tests/site/test_home.py",
+    "tests/site/test_search.py::test_the_index_holds",
+    "tests/site/test_site.py",
+    "tests/site/test_terms.py",
+)
 
 
 def scope(nodeid: str) -> str:
-    """What tests have in common that stay in one process: their file, or only themselves."""
+    """What tests have in common that stay in one process: their file, often, or themselves."""
+    if nodeid.startswith(READERS):
+        return "the readers of all pages"
     file = nodeid.partition("::")[0]
     return nodeid if file in SPREAD else file
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests import ROOT
 from tests.runner import schedule
-from tests.runner.schedule import SPREAD, scope
+from tests.runner.schedule import READERS, SPREAD, scope
 
 
 def test_a_file_stays_together_but_for_those_that_are_named() -> None:
@@ -13,7 +13,10 @@ def test_a_file_stays_together_but_for_those_that_are_named() -> None:
     assert scope("tests/site/test_browser.py::test[a]") != scope(
         "tests/site/test_browser.py::test[b]"
     )
-    assert all((ROOT / file).is_file() for file in SPREAD)
+    assert scope("tests/site/test_home.py::test") == scope("tests/site/test_terms.py::test")
+    for name in (*SPREAD, *READERS):
+        file, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / file).read_text(encoding="utf-8")
 
 
 CONFTEST = """\

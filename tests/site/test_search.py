@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
-from bs4 import BeautifulSoup
 from lxml import html
 from mkdocs.exceptions import BuildError
 from playwright.sync_api import Browser, Page, expect
@@ -23,6 +22,7 @@ from playwright.sync_api import Browser, Page, expect
 from docs.hooks import search as hook
 from tests import ROOT
 from tests.site.accessibility import everything
+from tests.site.built import parsed
 from tests.site.conftest import QuietHandler
 from tests.site.visit import DESK, PHONE, Visit, show
 
@@ -264,7 +264,7 @@ def test_the_index_holds_what_readers_see_and_formulas_as_latex(site: Path) -> N
         assert "What this page builds on" not in content, f"{url}: a closed box"
         assert "Link to this section" not in content
         assert not re.search(r"[\U0001d400-\U0001d7ff]", content), f"{url}: a flattened formula"
-        soup = BeautifulSoup((site / url.strip("/") / "index.html").read_bytes(), "lxml")
+        soup = parsed(site / url.strip("/") / "index.html")
         for formula in soup.select("article span.arithmatex math"):
             drawn = "".join(formula.get_text().split())
             if re.search(r"\\(frac|sqrt|hat|bar)", formula["data-latex"]) and len(drawn) > 6:

@@ -43,19 +43,26 @@ def alone() -> list[float]:
     ]
 
 
-@pytest.mark.parametrize("way", ["ddp", "fsdp"])
-def test_two_processes_give_the_losses_of_one(alone: list[float], way: str) -> None:
+def test_two_processes_give_the_losses_of_one(alone: list[float]) -> None:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-        "-m", "snippets.training.distributed", f"--way={way}", f"--steps={STEPS}",
-        f"--batches={BATCHES}",
+        "-m", "tests.training.both_ways", str(STEPS), str(BATCHES),
     ]  # fmt: skip
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
     with ended(process, asked=True):
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert json.loads(out) == pytest.approx(alone, rel=0, abs=1e-10)
+    found = json.loads(out)
+    for way in ("ddp", "fsdp"):
+        assert found[way] == pytest.approx(alone, rel=0, abs=1e-10), way
+
+
+def test_the_command_prints_the_losses(
+    alone: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--way=fsdp", f"--steps={STEPS}", f"--batches={BATCHES}"])
+    assert json.loads(capsys.readouterr().out) == pytest.approx(alone, rel=0, abs=1e-10)
 
 
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])

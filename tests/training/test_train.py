@@ -24,7 +24,7 @@ SMALL = [
     "--vocab-size=120", "--d-model=8", "--n-heads=2", "--n-layers=1", "--d-ff=8",
     "--max-tokens=256", "--warmup=4", "--steps=60", "--save-every=3",
 ]  # fmt: skip
-KILLS = 3
+KILLS = 2
 """How often the run of the test is killed; `python -m tests.training.test_train 20` kills more."""
 
 
