@@ -26,6 +26,7 @@ READERS = (
     "tests/site/test_chinese.py",
     "tests/site/test_head.py",
     "tests/site/test_home.py",
+    "tests/site/test_notebooks.py::test_an_equation",
     "tests/site/test_search.py::test_the_index_holds",
     "tests/site/test_site.py",
     "tests/site/test_terms.py",

@@ -1,6 +1,7 @@
 """The site as a build leaves it: its sources, and the file that each of them becomes."""
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def built(site: Path, source: str) -> Path:
 @functools.cache
 def parsed(path: Path) -> BeautifulSoup:
     """A built page, to be read and not changed: the next test gets the same one."""
-    return BeautifulSoup(path.read_bytes(), "lxml")
+    soup = BeautifulSoup(path.read_bytes(), "lxml")
+    gc.freeze()  # else the collector walks through all pages again and again
+    return soup
 
 
 def html_files(site: Path) -> list[Path]:

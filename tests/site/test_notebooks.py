@@ -18,12 +18,12 @@ from docs.program import requirements
 from notebooks import kernel
 from tests import ROOT
 from tests.runner.pages import blocks_of, site_config, trimmed
-from tests.site.built import DOCS, LABS, PROGRAMS, built
+from tests.site.built import DOCS, LABS, PROGRAMS, built, parsed
 
 FORMATTED = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 LEFT_OVER = [r"\{ ?#", r"^/// ?", r"--8<--", r"\\label\{", r"\\eqref", r"\{equation\}", r"<figc"]
 # Short programs, of different kinds: a drawing, errors that are caught, many blocks.
-EXECUTED = ["model/attention.md", "pytorch/shapes.md"]
+EXECUTED = ["model/attention.md", "derivations/softmax.md"]
 
 
 def notebook_of(page: str, site: Path) -> nbformat.NotebookNode:
@@ -97,7 +97,7 @@ def test_the_text_holds_nothing_that_only_this_site_understands(page: str, site:
 
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_an_equation_has_the_number_that_the_page_gives_it(page: str, site: Path) -> None:
-    soup = BeautifulSoup(built(site, page).read_text(encoding="utf-8"), "lxml")
+    soup = parsed(built(site, page))
     shown = [
         node.get_text().strip("()")
         for node in soup.select("math mtext")
