@@ -7,13 +7,12 @@ option nothing is written, so that a test run leaves the working tree as it was.
 import platform
 from collections import defaultdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import torch
 
 from docs.program import Run, digest, read_record, write_record
-from tests.runner.pages import Block
 
 PROPERTY = "run of a page"
 
@@ -29,16 +28,16 @@ def configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(config.getoption("record")))
 
 
-def run_of(page: str, blocks: list[Block], seconds: float) -> tuple[str, dict[str, object]]:
-    """What a block's test says of the run of its page, once it has run to the end."""
+def run_of(page: str, codes: list[str], seconds: float) -> tuple[str, dict[str, object]]:
+    """What a block's test says of the run of its page, once all its blocks have run to the end."""
     run = Run(
-        program=digest([block.code for block in blocks]),
+        program=digest(codes),
         date=datetime.now(UTC).date().isoformat(),
         python=platform.python_version(),
-        torch=torch.__version__.partition("+")[0],
+        torch=version("torch").partition("+")[0],
         seconds=round(seconds, 2),
     )
-    return PROPERTY, {"page": page, "blocks": len(blocks), "run": vars(run)}
+    return PROPERTY, {"page": page, "blocks": len(codes), "run": vars(run)}
 
 
 class Recorder:

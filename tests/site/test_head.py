@@ -160,11 +160,11 @@ def passed(page: str, block: int, *properties: tuple[str, object]) -> SimpleName
 def test_only_a_page_whose_blocks_all_passed_is_recorded(tmp_path: Path) -> None:
     file = tmp_path / "record.json"
     recorder = record.Recorder(file)
-    blocks = [SimpleNamespace(code="print(1)\n"), SimpleNamespace(code="print(2)\n")]
+    codes = ["print(1)\n", "print(2)\n"]
     for page, first_passed in (("model/whole.md", True), ("model/half.md", False)):
         if first_passed:
             recorder.pytest_runtest_logreport(passed(page, 1))
-        recorder.pytest_runtest_logreport(passed(page, 2, record.run_of(page, blocks, 0.5)))
+        recorder.pytest_runtest_logreport(passed(page, 2, record.run_of(page, codes, 0.5)))
     recorder.pytest_sessionfinish()
     runs = read_record(file)
     assert list(runs) == ["model/whole.md"]
