@@ -4,7 +4,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.site.visit import LAID_OUT, OPEN_ALL, settle
+from tests.site.visit import lay_out, settle
 
 LEVEL_AA = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 BEYOND = {rule: {"enabled": True} for rule in ("aria-dialog-name", "heading-order", "target-size")}
@@ -50,9 +50,7 @@ UNSCROLLED = "document.querySelectorAll('.md-sidebar *').forEach(box => box.scro
 
 def violations(page: Page, rules: dict[str, object], within: str | None = None) -> list[str]:
     """What breaks these rules, with all that is collapsed opened and all laid out."""
-    page.evaluate(OPEN_ALL)
-    page.add_style_tag(content=LAID_OUT)
-    settle(page)
+    lay_out(page)
     page.evaluate(UNSCROLLED)
     # What passes is not listed, which takes half the time.
     options = {"resultTypes": ["violations"], **rules}
@@ -71,6 +69,8 @@ def all_but_contrast(page: Page) -> list[str]:
 
 
 def everything(page: Page) -> list[str]:
+    """What axe finds on a page once it stands still, whatever has just been done with it."""
+    settle(page)
     return violations(page, {"runOnly": LEVEL_AA, "rules": BEYOND})
 
 
@@ -81,8 +81,7 @@ def of_the_layout(page: Page) -> list[str]:
 
 def contrast(page: Page, judged: set[str]) -> list[str]:
     """What is too pale among the looks that are not judged yet; adds those that are not."""
-    page.evaluate(OPEN_ALL)
-    settle(page)
+    lay_out(page)
     looks = page.evaluate(MARK_NEW_LOOKS, list(judged))
     if not looks:
         return []

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page
 
-from tests.site.visit import LAID_OUT, settle
+from tests.site.visit import lay_out
 
 SMALLEST = 10.9  # px, of a letter in a figure: 11 of a scale that is rounded
 
@@ -71,9 +71,8 @@ WIDE = """[...document.querySelectorAll("article :is(figure, div.arithmatex)")]
 
 
 def cut(page: Page) -> list[str]:
-    """What a page cuts without a sign, and letters of figures that cannot be read."""
-    page.add_style_tag(content=LAID_OUT)
-    settle(page)
+    """What a page, all opened, cuts without a sign, and letters of figures that cannot be read."""
+    lay_out(page)
     return page.evaluate(WITHOUT_A_SIGN) + page.evaluate(LETTERS, SMALLEST)
 
 

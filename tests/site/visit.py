@@ -18,8 +18,17 @@ FLAGS = (
 PHONE = {"width": 390, "height": 844}
 TABLET = {"width": 820, "height": 1180}
 DESK = {"width": 1280, "height": 900}
-# A style sheet: blocks far from the view are not laid out, and scroll and fade only when they are.
-LAID_OUT = "article * { content-visibility: visible !important }"
+# Blocks far from the view are not laid out, and scroll and fade only when they are. Returns whether
+# there was something to open or to lay out.
+LAY_OUT = """() => {
+  const closed = [...document.querySelectorAll("details:not([open])")];
+  closed.forEach(details => details.open = true);
+  if (document.querySelector("style[data-laid-out]")) return closed.length > 0;
+  const style = document.head.appendChild(document.createElement("style"));
+  style.dataset.laidOut = "";
+  style.textContent = "article * { content-visibility: visible !important }";
+  return true;
+}"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 # Reading the layout is what makes a browser ask for a font, so fonts are waited for after it; and
 # what arrives may move the page, so it is looked at again until two frames in a row are alike.
@@ -66,6 +75,12 @@ def show(page: Page, url: str) -> None:
     """Lead a page to an address and wait until it stands still."""
     page.goto(url)
     settle(page)
+
+
+def lay_out(page: Page) -> None:
+    """Open all that is collapsed and lay out all that is out of sight, and wait if there is any."""
+    if page.evaluate(LAY_OUT):
+        settle(page)
 
 
 def leave(page: Page) -> None:
