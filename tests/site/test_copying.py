@@ -17,7 +17,7 @@ from tests.site.visit import OPEN_ALL, PHONE, show
 
 # `test_browser` copies the program of every page and compares it with the one that the runner runs;
 # these are copied with a pointer and run, and all of them where the environment says COPIES=all.
-RUN = ["index.md", "model/attention.md", "derivations/softmax.md"]
+RUN = ["index.md", "derivations/softmax.md"]
 if os.environ.get("COPIES") == "all":
     RUN = PROGRAMS
 
