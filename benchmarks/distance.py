@@ -5,14 +5,12 @@ in `docs/assets/data/studies/`. Nothing is measured here: the tables and the fig
 made of the lines.
 """
 
-import statistics
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
-from benchmarks.record import DATA, table
+from benchmarks.record import table
+from benchmarks.studies import lines_of, matching, settings
 from snippets.training.error_bars import mean_and_deviation
-from snippets.training.study_lines import read_results
 
 MODELS = ("transformer", "recurrent", "convolutional")
 TASKS = {"local-12": "near", "far-12": "far away"}
@@ -20,16 +18,9 @@ TASKS = {"local-12": "near", "far-12": "far away"}
 Facts = dict[str, list[dict[str, Any]]]
 
 
-@cache
 def facts() -> Facts:
-    """The lines of both studies, which are read once."""
-    names = ("distance-rates", "distance")
-    return {name: read_results(DATA / "studies" / f"{name}.jsonl") for name in names}
-
-
-def settings(lines: Iterable[dict[str, Any]], name: str) -> list[Any]:
-    """The values that a setting has in the lines, from the lowest."""
-    return sorted({line["config"][name] for line in lines})
+    """The lines of both studies."""
+    return {name: lines_of(name) for name in ("distance-rates", "distance")}
 
 
 def scores(lines: Iterable[dict[str, Any]], key: str, **wanted: Any) -> list[float]:
@@ -45,21 +36,11 @@ def scores(lines: Iterable[dict[str, Any]], key: str, **wanted: Any) -> list[flo
         ValueError: If no run has them.
     """
     found = []
-    for line in lines:
-        if any(line["config"][name] != value for name, value in wanted.items()):
-            continue
+    for line in matching(lines, **wanted):
         (score,) = line["scores"].values()  # each of the two studies scores one split
         share = score["sentences_right"] / score["sentences"]
         found.append(100 * (share if key == "sentences" else score["accuracy"]))
-    if not found:
-        raise ValueError(f"no run has {wanted}")
     return found
-
-
-def apart(ones: list[float], others: list[float]) -> bool:
-    """Whether the intervals of mean ± standard deviation have no number in common."""
-    gap = abs(statistics.mean(ones) - statistics.mean(others))
-    return gap > statistics.stdev(ones) + statistics.stdev(others)
 
 
 def scores_table(lines: list[dict[str, Any]], key: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import corpus, distance, regularization
+from benchmarks import corpus, distance, regularization, regularization_study, studies
 from benchmarks.allocation import conclusions
 from benchmarks.decoding import LENGTHS, PlainLoop, one_by_one
 from benchmarks.record import DATA
@@ -430,6 +430,103 @@ def test_the_page_on_regularization_says_what_was_measured() -> None:
     assert abs(mean(0.1, "accuracy") - mean(0, "accuracy")) < spread
 
 
+STUDIED = regularization_study.facts()
+
+
+def studied(key: str, dropout: float = 0.1, smoothing: float = 0.1) -> list[float]:
+    """A number of the three runs of the study with these settings."""
+    return regularization_study.scores(STUDIED, key, dropout=dropout, smoothing=smoothing)
+
+
+def of_study(key: str, digits: int, dropout: float = 0.1, smoothing: float = 0.1) -> str:
+    return f"{statistics.mean(studied(key, dropout, smoothing)):.{digits}f}"
+
+
+def test_the_study_of_regularization_is_complete_and_was_run_as_the_page_says() -> None:
+    study = read_study(ROOT / "studies" / "regularization.toml")
+    assert {Config(**line["config"]) for line in STUDIED} == set(study.runs.values())
+    text = page("regularization")
+    config = Config(**STUDIED[0]["config"])
+    assert (config.src, config.tgt, config.d_model, config.n_layers) == ("de", "en", 128, 2)
+    (size,) = {line["parameters"] for line in STUDIED}
+    assert (
+        f"{config.train_pairs:,} of the sentence pairs of [Multi30k](data.md#multi30k), a "
+        f"Transformer of {size:,} parameters (width 128, two layers) and {config.steps:,} updates"
+    ) in text
+    (signature,) = {
+        line["scores"]["test_2016_flickr"]["bleu"]["cased"]["signature"] for line in STUDIED
+    }
+    assert f"(`{signature}`)" in text
+    hours = sum(sum(line["seconds"].values()) for line in STUDIED) / 3600
+    assert f"All {len(STUDIED)} runs took {hours:.0f} hours" in text
+    ((python, torch_version),) = {
+        (line["versions"]["python"], line["versions"]["torch"]) for line in STUDIED
+    }
+    assert f"with Python {python} and PyTorch {torch_version.split('+')[0]}." in text
+
+
+def test_the_page_on_regularization_concludes_what_the_study_bears_out() -> None:
+    text = page("regularization")
+    apart, mean = studies.apart, statistics.mean
+    none, low, high, highest = (studied("bleu", dropout) for dropout in (0.0, 0.1, 0.3, 0.5))
+    assert mean(low) > mean(high) > mean(none) > mean(highest)
+    for one, other in ((low, high), (high, none), (none, highest)):
+        assert apart(one, other)
+    assert f"is worth {mean(low) - mean(none):.1f} BLEU" in text
+    ends = f"ends at {of_study('last', 2, 0.0)}, where it had been {of_study('lowest', 2, 0.0)}"
+    assert ends in text
+    assert min(a - b for a, b in zip(studied("last", 0), studied("lowest", 0), strict=True)) > 0.3
+    for dropout in (0.1, 0.3, 0.5):
+        assert studied("last", dropout) == studied("lowest", dropout)
+
+    plain, some, more = ({"smoothing": smoothing} for smoothing in (0.0, 0.1, 0.2))
+    sure = [of_study("confidence", 1, **one) for one in (plain, some, more)]
+    assert f"{sure[0]}% without smoothing, {sure[1]}% with 0.1, {sure[2]}% with 0.2" in text
+    right = [studied("accuracy", **one) for one in (plain, some, more)]
+    assert not any(apart(right[0], other) for other in right[1:])
+    assert f"right in {of_study('accuracy', 1, **plain)}% and sure in {sure[0]}%" in text
+    off = [of_study("calibration", 1, **one) for one in (plain, some)]
+    assert f"off by {off[1]}% instead of {off[0]}%" in text
+    assert mean(studied("confidence", **more)) < mean(studied("accuracy", **more))
+    perplexity = [of_study("perplexity", 2, **one) for one in (plain, some)]
+    assert f"{perplexity[1]} instead of {perplexity[0]}" in text
+    unsure = [studied("perplexity", **one) for one in (plain, some, more)]
+    bleu = [studied("bleu", **one) for one in (plain, some)]
+    assert f"**BLEU is higher by {mean(bleu[1]) - mean(bleu[0]):.1f}** with 0.1" in text
+    assert apart(*bleu)
+    notes = " ".join((ROOT / "docs/notes.md").read_text(encoding="utf-8").split())
+    assert f"BLEU is higher by {mean(bleu[1]) - mean(bleu[0]):.1f}, and" in notes
+    assert f"a rate of 0.1 is worth {mean(low) - mean(none):.1f} BLEU" in notes
+    assert mean(unsure[1]) < mean(unsure[0]) < mean(unsure[2])
+    assert apart(unsure[0], unsure[1])
+
+
+def test_the_page_on_regularization_says_which_bleu_differ_by_more_than_chance() -> None:
+    """By a paired bootstrap, seed by seed, against dropout and smoothing 0.1."""
+    found = {
+        (one["dropout"], one["smoothing"], one["seed"]): one
+        for one in facts(regularization_study.BOOTSTRAP)
+    }
+    assert len(found) == len(STUDIED) - 3
+    for (dropout, smoothing, seed), one in found.items():
+        (base,) = studies.matching(STUDIED, dropout=0.1, smoothing=0.1, seed=seed)
+        (line,) = studies.matching(STUDIED, dropout=dropout, smoothing=smoothing, seed=seed)
+        scores = [
+            run["scores"]["test_2016_flickr"]["bleu"]["cased"]["score"] for run in (base, line)
+        ]
+        assert one["difference"] == pytest.approx(scores[1] - scores[0], abs=1e-9)
+        assert one["difference"] < 0
+        if dropout != 0.1:
+            assert one["p"] == pytest.approx(1 / 1001)
+    text = page("regularization")
+    p_values = sorted(found[0.1, 0.0, seed]["p"] for seed in (0, 1, 2))
+    low, *others = (
+        f"{value:.{digits}f}" for value, digits in zip(p_values, (3, 2, 2), strict=True)
+    )
+    assert f"(p = {low}; the others have {others[0]} and {others[1]})" in text
+    assert p_values[0] < 0.05 < p_values[1]
+
+
 # Inductive bias
 
 
@@ -449,7 +546,7 @@ def test_the_studies_are_complete_and_took_the_rates_that_were_best() -> None:
         study = read_study(ROOT / "studies" / f"{name}.toml")
         assert {Config(**line["config"]) for line in lines} == set(study.runs.values())
     trials = both["distance-rates"]
-    rates = distance.settings(trials, "rate")
+    rates = studies.settings(trials, "rate")
     for model in distance.MODELS:
         for task in distance.TASKS:
             wanted = {"model": model, "corpus": task}
@@ -507,7 +604,7 @@ def test_the_page_on_inductive_bias_concludes_what_the_runs_bear_out() -> None:
     text = " ".join(
         (ROOT / "docs/why-attention/inductive-bias.md").read_text(encoding="utf-8").split()
     )
-    apart, mean = distance.apart, statistics.mean
+    apart, mean = studies.apart, statistics.mean
     for task in distance.TASKS:
         for n in SENTENCES:
             attention, recurrent, convolution = (

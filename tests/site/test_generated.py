@@ -26,6 +26,7 @@ from benchmarks import (
     distance,
     learning_curve,
     regularization,
+    regularization_study,
     restricted,
     results,
     speed,
@@ -65,10 +66,12 @@ def tables() -> dict[Path, str]:
         for module in MEASURED
         for table, make in module.TABLES.items()
     }
-    studies = distance.facts()
-    return measured | {
-        DATA / f"{table}.txt": make(studies) for table, make in distance.TABLES.items()
+    studied = {
+        DATA / f"{table}.txt": make(study.facts())
+        for study in (distance, regularization_study)
+        for table, make in study.TABLES.items()
     }
+    return measured | studied
 
 
 def hold(path: Path, text: str) -> None:
@@ -129,9 +132,8 @@ def test_an_execution_of_a_lab_is_kept(source: str, tmp_path: Path) -> None:
         for name, version in kept["versions"].items():
             if name in pins() and version.partition("+")[0] != pins()[name]:
                 return f"was made with {name} {version}, and the pin is {pins()[name]}"
-        lab.notebook.metadata["versions"] = kept[
-            "versions"
-        ]  # here they may be others than the pins
+        # Those of this environment may be others.
+        lab.notebook.metadata["versions"] = kept["versions"]
         known = execution.known_execution(lab, tmp_path)
         return "" if known else "is of another lab than the script that stands there now"
 

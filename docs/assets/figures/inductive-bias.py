@@ -10,7 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # where `benchmarks` is
 
-from benchmarks.distance import MODELS, TASKS, facts, scores, settings
+from benchmarks.distance import MODELS, TASKS, facts, scores
+from benchmarks.studies import settings
 
 LEFT, RIGHT, TOP, HEIGHT, PITCH = 44, 346, 62, 150, 204
 DASHES = {"transformer": "none", "recurrent": "7 3", "convolutional": "2 3"}
