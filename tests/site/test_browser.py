@@ -187,6 +187,17 @@ def test_what_is_not_laid_out_has_its_place(visit) -> None:
     assert all(abs(height - true) < 2 for height, true in opened.page.evaluate(drawings))
 
 
+def test_the_head_of_a_table_promises_no_sorting(visit) -> None:
+    opened = visit("training/regularization/")
+    opened.change(viewport=DESK)
+    heads = opened.page.evaluate(
+        "[...document.querySelectorAll('article th')].map(head => [getComputedStyle(head).cursor,"
+        "getComputedStyle(head, '::after').content])"
+    )
+    assert len(heads) > 20
+    assert {tuple(head) for head in heads} == {("auto", "none")}
+
+
 def test_a_lost_reader_gets_the_sites_own_page(visit) -> None:
     opened = visit("no/such/page/")
     assert "masked" in opened.page.inner_text("h1")
