@@ -27,15 +27,19 @@ WITHOUT_A_SIGN = """async () => {
     if (overflowX === "auto" || overflowX === "scroll") regions.push({ node, hidden });
     else faults.push(`cut, ${overflowX}: ${name(node)}`);
   }
+  const unsigned = () => regions.flatMap(({ node, hidden }) => {
+    const [start, end] = fades(node);
+    const at = node.scrollLeft;
+    return start !== at > 1 || end !== at < hidden - 1
+      ? [`at ${Math.round(at)} of ${hidden}: ${name(node)}`] : [];
+  });
   for (const part of [0, 0.5, 1, 0]) {
     for (const { node, hidden } of regions) node.scrollLeft = part * hidden;
-    await frame(); await frame();
-    for (const { node, hidden } of regions) {
-      const [start, end] = fades(node);
-      const at = node.scrollLeft;
-      if (start !== at > 1 || end !== at < hidden - 1)
-        faults.push(`at ${Math.round(at)} of ${hidden}: ${name(node)}`);
-    }
+    // The sign follows the scrolling, on a busy machine a moment later.
+    const until = performance.now() + 5000;
+    do { await frame(); await frame(); } while (unsigned().length && performance.now() < until);
+    faults.push(...unsigned());
+    if (faults.length) break;
   }
   return faults;
 }"""
