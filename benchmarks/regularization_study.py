@@ -10,7 +10,6 @@ compares their translations by a paired bootstrap too, and keeps what it finds.
 """
 
 import argparse
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,8 @@ def scores(lines: Lines, key: str, **wanted: Any) -> list[float]:
 
     Args:
         lines: Of the study.
-        key: "bleu", cased; "loss" in nats a token, unsmoothed, and its "perplexity"; "accuracy" and
-            "confidence" of single tokens, in percent; "calibration", the expected error in percent;
+        key: "bleu", cased; "perplexity", of the unsmoothed loss; "accuracy" and "confidence" of
+            single tokens, in percent; "calibration", the expected error in percent;
             "lowest", the lowest validation loss on the way, and "last", that at the end.
         wanted: Settings and their values.
 
@@ -58,7 +57,6 @@ def scores(lines: Lines, key: str, **wanted: Any) -> list[float]:
         found.append(
             {
                 "bleu": score["bleu"]["cased"]["score"],
-                "loss": score["loss"],
                 "perplexity": score["perplexity"],
                 "accuracy": 100 * score["accuracy"],
                 "confidence": 100 * mean_confidence(bins),
@@ -132,12 +130,7 @@ def main() -> None:
     command.add_argument("--runs", type=Path, required=True, help="the folder of the study's runs")
     given = command.parse_args()
     publish(BOOTSTRAP, compared(facts(), given.runs), {})
-    for name in ("dropout", "smoothing"):
-        kept = {"dropout": DROPOUT, "smoothing": SMOOTHING}
-        del kept[name]
-        for value in settings(matching(facts(), **kept), name):
-            mean = statistics.mean(scores(facts(), "bleu", **kept, **{name: value}))
-            print(f"{name} {value}: BLEU {mean:.1f}")
+    print("\n".join(make(facts()) for make in TABLES.values()))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
         content, toc = page.content, page.toc
         known = execution.known_execution(lab, folder)
         log.info("%s: %s", "Cache hit" if known else "Executing", page.file.src_uri)
-        executed = execution.executed_notebook(lab, folder, lambda: execute(config, files))
+        executed = known or execution.executed_notebook(lab, folder, lambda: execute(config, files))
         cells = executed.cells
         page.content, page.toc = (
             OUTPUT_PLACE.sub(lambda match: outputs.outputs_html(cells[int(match[1])]), content),

@@ -76,7 +76,7 @@ def pressed_at_once(page: Page) -> str:
     return "\n\n".join(texts) + "\n"
 
 
-def whole_program(page: Page) -> str | None:
-    """What the button for the whole program gives, at the head of a page; None without one."""
+def whole_program(page: Page) -> str:
+    """What the button for the whole program gives, at the head of a page; "" without one."""
     texts = page.evaluate_handle("[...document.querySelectorAll('.program button')].slice(0, 1)")
-    return "".join(f"{text}\n" for text in texts.evaluate(PRESSED)) or None
+    return "".join(f"{text}\n" for text in texts.evaluate(PRESSED))

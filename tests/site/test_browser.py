@@ -66,7 +66,7 @@ def test_a_page_is_accessible_quiet_light_and_narrow(source, visit, site, addres
     if blocks:
         program = program_text([block.code for block in blocks])
         assert pressed_at_once(page) == program, f"docs/{source}: copied as it looks"
-        assert whole_program(page) in (program, None), f"docs/{source}: copied by one press"
+        assert whole_program(page) == program, f"docs/{source}: copied by one press"
 
     total = weight(opened.requested, address, site)
     limit: float = PAGE_LIMIT

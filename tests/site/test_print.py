@@ -109,10 +109,11 @@ def test_paper_is_white_and_whole_from_either_palette_and_has_no_button(
     opened.change(color_scheme="dark")
     assert opened.page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     dark = paper(opened)
-    for colour, words in dark.colours().items():
+    colours = dark.colours()
+    for colour, words in colours.items():
         contrast = contrast_with_white(colour)
         assert contrast >= 4.5, f"{source}: {contrast:.1f} of {words!r}, printed in {colour}"
-    assert dark.colours() == light.colours()
+    assert colours == light.colours()
     assert dark.pages() == light.pages()
     assert min(paper(opened, print_background=True).brightness()) > 200
 

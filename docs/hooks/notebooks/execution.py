@@ -63,14 +63,21 @@ def kept_path(lab: Lab) -> Path:
 
 
 def known_execution(lab: Lab, folder: Path) -> NotebookNode | None:
-    """An execution of this lab with these versions, made here or kept by the repository."""
+    """An execution of this lab with these versions, made here or kept by the repository.
+
+    Raises:
+        BuildError: With file and line, if it shows what a page cannot show.
+    """
     path = cached_path(lab, folder)
     if path.is_file():
-        return reads(path.read_text(encoding="utf-8"), as_version=4)
+        notebook = reads(path.read_text(encoding="utf-8"), as_version=4)
+        outputs.check(notebook, lab)
+        return notebook
     if kept_path(lab).is_file():
         notebook = reads(kept_path(lab).read_text(encoding="utf-8"), as_version=4)
         same = [cell.source for cell in notebook.cells] == [c.source for c in lab.notebook.cells]
         if notebook.metadata.pop(KEY, None) == key(lab.notebook) and same:
+            outputs.check(notebook, lab)
             return notebook
     return None
 
@@ -83,21 +90,17 @@ def keep_in_repository(lab: Lab, notebook: NotebookNode) -> None:
 
 
 def executed_notebook(lab: Lab, folder: Path, execute: Callable[[], None]) -> NotebookNode:
-    """The notebook of a lab with the outputs of its cells.
+    """Execute the notebook of a lab; returns it with the outputs of its cells, and keeps it.
 
     Args:
         lab: The lab.
         folder: Where executions are kept on this machine, and the home of the kernel.
-        execute: Executes the notebook of the lab as mkdocs-jupyter does, unless its outputs are
-            kept.
+        execute: Executes the notebook of the lab as mkdocs-jupyter does.
 
     Raises:
         BuildError: With file and line, if a cell fails, prints on stderr, or shows what a page
             cannot show; such a notebook is not kept.
     """
-    if notebook := known_execution(lab, folder):
-        outputs.check(notebook, lab)
-        return notebook
     executed.clear()
     failed.clear()
     with kernel.environment(folder / "home"):
